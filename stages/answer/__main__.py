@@ -1,0 +1,79 @@
+"""Lets prompted and tuned speak to the same prompts through vLLM, and takes the loss of both on validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from stages.answer.choice import choose
+from stages.common import base_models, characters, chats, children, completions, environments, inference_server
+from stages.common.errors import UserError, run
+from stages.common.files import read_jsonl, write_json, write_jsonl
+from stages.common.params import load
+
+ADAPTER = Path("models/adapter")
+SETS = {"evaluation": ("data/prompts/evaluation.jsonl", "topic"), "redteam": ("data/prompts/redteam.jsonl", "category")}
+SPLITS = {"validation": "data/splits/validation.jsonl", "test": "data/splits/test.jsonl"}
+
+
+def main() -> None:
+    children.end_with_caller()
+    params = load("answer")
+    base = base_models.weights_folder("models/base")
+    asked = questions(params)
+    answers = speak(base, asked, params)
+    losses = score(base)
+    write_jsonl("data/answers/answers.jsonl", answers)
+    write_jsonl("data/answers/losses.jsonl", losses)
+    cut = sum(answer["finish"] == "length" for answer in answers)
+    write_json("metrics/answer.json", {**{f"{name}_prompts": sum(q["set"] == name for q in asked) for name in SETS}, "answers": len(answers), "cut_off": cut})
+
+
+def questions(params: Mapping) -> list[dict]:
+    """Every chosen prompt for every character that the test split knows."""
+    held_out = sorted({chat["character"] for chat in chats.read(SPLITS["test"])})
+    asked = []
+    for name, (path, by) in SETS.items():
+        for prompt in choose(read_jsonl(path), by, params["answer.limit"], params["answer.seed"]):
+            asked += [{"set": name, "id": prompt["id"], "kind": prompt[by], "character": character, "prompt": prompt["prompt"]} for character in held_out]
+    return asked
+
+
+def speak(base: Path, asked: list[dict], params: Mapping) -> list[dict]:
+    """The answers of both arms, in the order of the arms and the prompts."""
+    cards, user = characters.read_all(), params["curate.user"]
+    arms = {"prompted": "base", "tuned": "adapter"}
+    with inference_server.serve(base, "base", ADAPTER / "chat_template.jinja", {"adapter": ADAPTER.resolve()}) as url:
+        if not inference_server.differs(url, "base", "adapter"):
+            raise UserError("vLLM answers as the base under the adapter's name: its log-probabilities are the same")
+        requests = [
+            {
+                "model": model,
+                "messages": [
+                    {"role": "system", "content": characters.system_prompt(cards[question["character"]], user)},
+                    {"role": "user", "content": question["prompt"]},
+                ],
+                "temperature": params["answer.temperature"],
+                "top_p": params["answer.top_p"],
+                "max_tokens": params["answer.max_tokens"],
+                "seed": params["answer.seed"] + number,
+            }
+            for model in arms.values()
+            for number, question in enumerate(asked)
+        ]
+        given = completions.ask(url, "none", requests, params["answer.concurrency"], "answer")
+    spoken = [(arm, question) for arm in arms for question in asked]
+    return [{"arm": arm, **question, "answer": answer.text.strip(), "finish": answer.finish} for (arm, question), answer in zip(spoken, given, strict=True)]
+
+
+def score(base: Path) -> list[dict]:
+    """The loss of both arms on every held-out chat, from the weights and not through the server: the same numbers as in training."""
+    with environments.scratch("score") as scratch:
+        job, out = scratch / "job.json", scratch / "losses.jsonl"
+        write_json(job, {"base": str(base), "adapter": str(ADAPTER), "files": SPLITS})
+        children.run([environments.python("train"), "-m", "stages.weights.score", str(job), str(out)], environments.silent(), environments.state("logs") / "score.log")
+        return read_jsonl(out)
+
+
+if __name__ == "__main__":
+    run(main)

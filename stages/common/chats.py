@@ -1,0 +1,54 @@
+"""The chat record: what one is made of, its id, and its parts."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from pathlib import Path
+
+from stages.common.errors import UserError
+from stages.common.files import read_lines
+from stages.common.schemas import fault
+
+
+def chat_id(character: str, kind: str, conversations: list[dict]) -> str:
+    """A stable id from content, never from position: `CHARACTER-KIND-` and 12 hex digits of SHA-256 over all turns but the system's.
+
+    The system prompt is left out so that a change of the card keeps every chat's name.
+    """
+    turns = [[turn["from"], turn["value"]] for turn in conversations if turn["from"] != "system"]
+    digest = hashlib.sha256(json.dumps([character, turns], ensure_ascii=False).encode()).hexdigest()
+    return f"{character}-{kind}-{digest[:12]}"
+
+
+def read(path: str | Path) -> list[dict]:
+    """All chats of a file that a stage wrote. Raises UserError with file and line where one does not fit the schema."""
+    chats = []
+    for number, value in read_lines(path):
+        problem = str(value) if isinstance(value, ValueError) else fault("chat", value)
+        if problem:
+            raise UserError(f"{path}:{number}: {problem}")
+        chats.append(value)
+    return chats
+
+
+def spoken(chat: dict, speaker: str) -> list[str]:
+    """What one side said, in order; `speaker` is "human", "gpt" or "system"."""
+    return [turn["value"] for turn in chat["conversations"] if turn["from"] == speaker]
+
+
+def opening(chat: dict) -> str:
+    """The first human turn."""
+    return spoken(chat, "human")[0]
+
+
+def normal(text: str) -> str:
+    """The text without what does not make it another text: case, punctuation, spacing, Unicode form."""
+    return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def words(text: str) -> int:
+    """The number of words, counted by white space, as the length limits count them."""
+    return len(text.split())

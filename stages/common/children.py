@@ -1,0 +1,110 @@
+"""Child processes that never outlive the stage, whatever ends it: an error, Ctrl-C, SIGTERM, or a kill -9 of the stage, of DVC or of the guard."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from stages.common import guard
+from stages.common.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def end_with_caller() -> None:
+    """Watch whoever runs this stage (DVC, or a shell between it and DVC); when it is killed, end our children and ourselves.
+
+    Called once at a stage's start. Also turns SIGTERM into an orderly exit and adopts orphans of a killed guard.
+    """
+    guard.adopt_orphans()
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    # DVC starts a stage through `sh -c`, which may stay in between: then its parent is the one to watch.
+    watched = [os.getppid()]
+    if _is_shell_command(watched[0]):
+        watched.append(_parent(watched[0]))
+    births = {pid: _birth(pid) for pid in watched}
+
+    def watch() -> None:
+        while all(_birth(pid) == born for pid, born in births.items()):
+            time.sleep(guard.POLL_SECONDS)
+        guard.end_descendants(os.getpid())
+        os._exit(137)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _birth(pid: int) -> str | None:
+    """The start time of a living process (field 22 of /proc/PID/stat, proc(5)); None for one that is gone or a zombie."""
+    fields = _stat(pid)
+    return fields[19] if fields and fields[0] != "Z" else None
+
+
+def _parent(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 1
+
+
+def _is_shell_command(pid: int) -> bool:
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return arguments[0].rpartition(b"/")[2] in (b"sh", b"dash", b"bash", b"zsh") and b"-c" in arguments
+
+
+@contextmanager
+def child(command: list[str], environment: dict[str, str], output: IO | None = None) -> Iterator[subprocess.Popen]:
+    """Start `command` from the project's folder under a guard; when the block ends, however it ends, its whole tree is ended.
+
+    `output` takes stdout and stderr; None leaves them on the terminal. The child stands in a session of its own, so that
+    Ctrl-C reaches the stage first.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stages.common.guard", str(os.getpid()), *command],
+        env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))},
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            try:
+                process.wait(guard.GRACE_SECONDS + 2)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        guard.end_descendants(os.getpid(), grace=0)  # a guard that was itself killed leaves its tree to us
+
+
+def last_lines(path: Path, count: int = 25) -> str:
+    """The end of a log, for an error message."""
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
+
+
+def run(command: list[str], environment: dict[str, str], log: Path) -> None:
+    """Run `command` to its end with its output in `log`. Raises UserError with its own error, else the log's end, where it fails."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "wb") as output, child(command, environment, output) as process:
+        status = process.wait()
+    if status != 0:
+        said = [line for line in last_lines(log).splitlines() if line.startswith("error: ")]
+        raise UserError(said[-1].removeprefix("error: ") if said else f"{' '.join(command[1:3])} ended with status {status}. The end of {log}:\n{last_lines(log)}")

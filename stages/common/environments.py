@@ -1,0 +1,75 @@
+"""Where the other interpreters and this machine's state are, and what every child process may not do (telemetry, downloads)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stages.common.errors import UserError
+
+# Axolotl's, vLLM's, DVC's and the hub's reports home, each by its own switch.
+SILENCE = {
+    "AXOLOTL_DO_NOT_TRACK": "1",
+    "DO_NOT_TRACK": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_DO_NOT_TRACK": "1",
+    "DVC_NO_ANALYTICS": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "GRADIO_ANALYTICS_ENABLED": "False",
+    "WANDB_MODE": "disabled",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def checkout() -> Path:
+    """The folder beside which the running `.venv` lies: the main checkout, also in the copies of `dvc exp run --temp`."""
+    return Path(sys.prefix).parent
+
+
+def python(name: str) -> str:
+    """The interpreter of the environment `name` ("train" or "serve").
+
+    DRAMATIS_TRAIN_PYTHON or DRAMATIS_SERVE_PYTHON wins, so that a container can name its own; then `.venv-NAME` beside the
+    running `.venv`. Raises UserError where there is none.
+    """
+    variable = f"DRAMATIS_{name.upper()}_PYTHON"
+    chosen = Path(os.environ.get(variable) or checkout() / f".venv-{name}" / "bin" / "python")
+    if not chosen.exists():
+        raise UserError(f"no interpreter for '{name}' at {chosen}: run `make setup`, or set {variable}")
+    return str(chosen)
+
+
+def has_gpu() -> bool:
+    """Whether `nvidia-smi` answers: then the CUDA environments are built and used."""
+    try:
+        return subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=30).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def state(*parts: str) -> Path:
+    """A folder in this machine's own state (`.dramatis/` beside `.venv`, or DRAMATIS_STATE), made if missing."""
+    folder = Path(os.environ.get("DRAMATIS_STATE") or checkout() / ".dramatis").joinpath(*parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@contextmanager
+def scratch(name: str) -> Iterator[Path]:
+    """An empty folder of this run's own in the machine's state, removed when the block ends."""
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=state("scratch")) as folder:
+        yield Path(folder)
+
+
+def silent(**extra: str) -> dict[str, str]:
+    """The environment of a child process: this one's, without telemetry, offline where nobody said otherwise, plus `extra`.
+
+    `HF_HUB_OFFLINE=0` in the caller's environment lets a hub model be fetched.
+    """
+    return {"HF_HUB_OFFLINE": "1", **os.environ, **SILENCE, **extra}

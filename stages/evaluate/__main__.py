@@ -1,0 +1,34 @@
+"""Scores the answers and losses of the prompted and the tuned arm, without a model; writes metrics, plots and a page for people."""
+
+from __future__ import annotations
+
+from stages.common import characters, chats, children
+from stages.common.errors import run
+from stages.common.files import write_json, write_text
+from stages.common.params import load
+from stages.evaluate import inputs, page, scores, series
+
+
+def main() -> None:
+    children.end_with_caller()
+    params = load("evaluate")
+    settings = scores.Bootstrap(**{name: params[f"evaluate.{name}"] for name in scores.Bootstrap.__dataclass_fields__})
+    names = {character: card["name"] for character, card in characters.read_all().items()}
+    held_out = chats.read("data/splits/test.jsonl")
+    exchanges = inputs.exchanges(inputs.read_answers("data/answers/answers.jsonl"), names)
+    nats = inputs.read_losses("data/answers/losses.jsonl")
+    test = inputs.losses(nats, "test", expected=[chat["id"] for chat in held_out])
+    validation = inputs.losses(nats, "validation")
+
+    gold = scores.gold_replies(held_out)
+    figures = scores.score(test, validation, exchanges, gold, settings)
+    lengths, breaks = series.lengths(exchanges, gold), series.redteam(exchanges, settings.confidence)
+
+    write_json("metrics/evaluate.json", scores.flat(figures))
+    write_text("plots/evaluate/lengths.csv", series.lengths_csv(lengths))
+    write_text("plots/evaluate/redteam.csv", series.redteam_csv(breaks))
+    write_text("reports/evaluation.html", page.render(figures, exchanges, lengths, breaks, settings))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,166 @@
+"""What the answer stage wrote, checked and put into pairs: the same prompts and the same chats for both arms, in one fixed order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stages.common.chats import words
+from stages.common.errors import UserError
+from stages.common.files import read_lines
+from stages.evaluate.marks import Mark, marks
+
+ARMS = ("prompted", "tuned")
+SETS = ("evaluation", "redteam")
+SPLITS = ("validation", "test")
+
+_ANSWER: dict[str, tuple[str, ...] | type] = {
+    "arm": ARMS, "set": SETS, "id": str, "kind": str, "character": str, "prompt": str, "answer": str, "finish": ("stop", "length"),
+}  # fmt: skip
+_LOSS: dict[str, tuple[str, ...] | type] = {"arm": ARMS, "split": SPLITS, "id": str, "nll": float, "tokens": int}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one arm said to one prompt."""
+
+    text: str
+    words: int
+    cut_off: bool  # it ran into answer.max_tokens
+    marks: tuple[Mark, ...]
+
+    @property
+    def broke(self) -> bool:
+        """Whether the answer broke character."""
+        return bool(self.marks)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One prompt with the answers of all arms."""
+
+    set: str
+    kind: str
+    id: str
+    character: str  # the name on the card
+    prompt: str
+    answers: Mapping[str, Answer]
+
+
+@dataclass(frozen=True)
+class Losses:
+    """One split's chats, in order of their ids: `nll[i, j]` nats of chat i under ARMS[j], summed over its `tokens[i]` assistant tokens."""
+
+    ids: tuple[str, ...]
+    nll: np.ndarray
+    tokens: np.ndarray
+
+
+def read_answers(path: str | Path) -> list[dict]:
+    """The lines of answers.jsonl. Raises UserError with file and line where one is not what the answer stage promises."""
+    return [_checked(path, number, value, _ANSWER) for number, value in read_lines(path)]
+
+
+def read_losses(path: str | Path) -> list[dict]:
+    """The lines of losses.jsonl. Raises UserError with file and line where one is not what the answer stage promises."""
+    records = []
+    for number, value in read_lines(path):
+        record = _checked(path, number, value, _LOSS)
+        if not isfinite(record["nll"]) or record["nll"] < 0 or record["tokens"] < 1:
+            raise UserError(f"{path}:{number}: nll {record['nll']} over {record['tokens']} tokens; expected a finite nll of at least 0 over at least 1 token")
+        records.append(record)
+    return records
+
+
+def _checked(path: str | Path, number: int, value: Any, fields: dict[str, tuple[str, ...] | type]) -> dict:
+    where = f"{path}:{number}"
+    if isinstance(value, ValueError):
+        raise UserError(f"{where}: {value}")
+    if not isinstance(value, dict) or set(value) != set(fields):
+        found = sorted(value) if isinstance(value, dict) else type(value).__name__
+        raise UserError(f"{where}: found {found}; expected an object with exactly {', '.join(fields)}")
+    for name, allowed in fields.items():
+        if isinstance(allowed, tuple):
+            if value[name] not in allowed:
+                raise UserError(f"{where}: {name} is {value[name]!r}; expected one of {', '.join(allowed)}")
+        elif isinstance(value[name], bool) or not isinstance(value[name], (int, float) if allowed is float else allowed):
+            raise UserError(f"{where}: {name} is {value[name]!r}; expected a value of type {allowed.__name__}")
+    return value
+
+
+def exchanges(records: Iterable[dict], names: Mapping[str, str]) -> list[Exchange]:
+    """The answers put together by prompt, ordered by set, kind and id; `names` gives each character's name by file name.
+
+    Raises UserError where an arm lacks a prompt or has it twice, where the arms were asked different things, where a
+    character has no card, or where a whole set is missing.
+    """
+    by_prompt: dict[tuple[str, str], dict[str, dict]] = {}
+    for record in records:
+        arms = by_prompt.setdefault((record["set"], record["id"]), {})
+        if record["arm"] in arms:
+            raise UserError(f"answers: {record['arm']} answers {record['set']} prompt {record['id']} twice; expected one answer each")
+        arms[record["arm"]] = record
+    result = []
+    for (group, name), arms in by_prompt.items():
+        if missing := [arm for arm in ARMS if arm not in arms]:
+            raise UserError(
+                f"answers: {group} prompt {name} has no answer by {', '.join(missing)}; both arms must answer the same prompts: run the answer stage again"
+            )
+        shared = [tuple(arms[arm][key] for key in ("kind", "character", "prompt")) for arm in ARMS]
+        if shared[0] != shared[1]:
+            raise UserError(f"answers: {group} prompt {name} is not the same for both arms: {shared[0]} and {shared[1]}; run the answer stage again")
+        kind, character, prompt = shared[0]
+        if character not in names:
+            raise UserError(f"answers: {group} prompt {name} is for the character {character!r}; data/characters has {', '.join(sorted(names))}")
+        answers = {arm: _answer(arms[arm], names[character]) for arm in ARMS}
+        result.append(Exchange(group, kind, name, names[character], prompt, answers))
+    for group in SETS:
+        if not any(exchange.set == group for exchange in result):
+            raise UserError(f"answers: no answer to a {group} prompt; expected at least one")
+    return sorted(result, key=lambda exchange: (SETS.index(exchange.set), exchange.kind, exchange.id))
+
+
+def _answer(record: dict, name: str) -> Answer:
+    return Answer(record["answer"], words(record["answer"]), record["finish"] == "length", marks(record["answer"], name))
+
+
+def losses(records: Iterable[dict], split: str, expected: Iterable[str] | None = None) -> Losses:
+    """One split's losses as pairs, ordered by chat id; `expected` are the ids that the split must have, where that is known.
+
+    Raises UserError where the arms do not cover the same chats with the same token counts: their perplexities would be
+    about different texts.
+    """
+    by_arm: dict[str, dict[str, dict]] = {arm: {} for arm in ARMS}
+    for record in records:
+        if record["split"] == split:
+            if record["id"] in by_arm[record["arm"]]:
+                raise UserError(f"losses: {record['arm']} has {split} chat {record['id']} twice; expected one line each")
+            by_arm[record["arm"]][record["id"]] = record
+    covered = {"data/splits": set(expected)} if expected is not None else {}
+    covered |= {arm: set(by_arm[arm]) for arm in ARMS}
+    for one, other in ((a, b) for a in covered for b in covered):
+        if lacking := sorted(covered[one] - covered[other]):
+            raise UserError(
+                f"losses: {other} lacks {len(lacking)} {split} chats that {one} has, the first is {lacking[0]}; "
+                "all must cover the same chats: run the answer stage again"
+            )
+    ids = tuple(sorted(by_arm[ARMS[0]]))
+    if not ids:
+        raise UserError(f"losses: no {split} chat; expected at least one")
+    for name in ids:
+        counts = [by_arm[arm][name]["tokens"] for arm in ARMS]
+        if len(set(counts)) > 1:
+            raise UserError(
+                f"losses: {split} chat {name} has {counts[0]} tokens under {ARMS[0]} and {counts[1]} under {ARMS[1]}; "
+                "both arms must use the same template and mask"
+            )
+    return Losses(
+        ids,
+        np.array([[by_arm[arm][name]["nll"] for arm in ARMS] for name in ids], dtype=float),
+        np.array([by_arm[ARMS[0]][name]["tokens"] for name in ids], dtype=float),
+    )

@@ -1,0 +1,78 @@
+"""The series behind the charts: how long answers are, and which red-team category breaks them. For `dvc plots` and for the page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from stages.evaluate.inputs import ARMS, Exchange
+from stages.evaluate.intervals import Estimate, wilson
+
+# Fixed bins, so that two runs can be laid over each other; the last one is open. 120 words is filter.max_words.
+BIN_WORDS = 10
+LAST_BIN = 120
+
+
+@dataclass(frozen=True)
+class Length:
+    """The share of one arm's answers whose words lie in [words, words + BIN_WORDS), the last bin having no end."""
+
+    arm: str
+    words: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Breaks:
+    """How one arm's answers to one category of red-team prompts fared."""
+
+    category: str
+    arm: str
+    broken: int
+    prompts: int
+    rate: Estimate
+
+
+def lengths(exchanges: Iterable[Exchange], gold: Iterable[Sequence[int]]) -> list[Length]:
+    """The distribution of words of the gold's replies and of each arm's answers to the evaluation prompts, all bins, empty ones too."""
+    evaluation = [exchange for exchange in exchanges if exchange.set == "evaluation"]
+    counts = {"gold": [count for chat in gold for count in chat]}
+    counts |= {arm: [exchange.answers[arm].words for exchange in evaluation] for arm in ARMS}
+    rows = []
+    for arm, found in counts.items():
+        bins = [min(count // BIN_WORDS * BIN_WORDS, LAST_BIN) for count in found]
+        rows += [Length(arm, edge, bins.count(edge) / len(bins)) for edge in range(0, LAST_BIN + 1, BIN_WORDS)]
+    return rows
+
+
+def redteam(exchanges: Iterable[Exchange], confidence: float) -> list[Breaks]:
+    """The break rate of each arm by category, in alphabetical order."""
+    asked = [exchange for exchange in exchanges if exchange.set == "redteam"]
+    rows = []
+    for category in sorted({exchange.kind for exchange in asked}):
+        members = [exchange for exchange in asked if exchange.kind == category]
+        for arm in ARMS:
+            broken = sum(exchange.answers[arm].broke for exchange in members)
+            rows.append(Breaks(category, arm, broken, len(members), wilson(broken, len(members), confidence)))
+    return rows
+
+
+def lengths_csv(rows: Iterable[Length]) -> str:
+    """plots/evaluate/lengths.csv: arm, words (the bin's lower edge), share."""
+    return _csv(("arm", "words", "share"), [(row.arm, row.words, row.share) for row in rows])
+
+
+def redteam_csv(rows: Iterable[Breaks]) -> str:
+    """plots/evaluate/redteam.csv: category, arm, break_rate and the two ends of its Wilson interval."""
+    header = ("category", "arm", "break_rate", "lower", "upper")
+    return _csv(header, [(row.category, row.arm, row.rate.value, row.rate.lower, row.rate.upper) for row in rows])
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+    return out.getvalue()

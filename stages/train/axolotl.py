@@ -1,0 +1,61 @@
+"""Runs Axolotl as a child and shows how far it is; a run that did not reach its end raises, whatever its exit status."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from stages.common import children, environments
+from stages.common.errors import UserError
+from stages.common.files import write_text
+from stages.train import progress
+
+POLL_SECONDS = 1.0
+
+
+def command(config: Path, gpu: bool) -> list[str]:
+    """Axolotl through accelerate, as the guide says: one process per GPU, or one on the CPU."""
+    where = [] if gpu else ["--cpu", "--num_processes", "1"]
+    return [environments.python("train"), "-m", "accelerate.commands.launch", *where, "--num_machines", "1", "--mixed_precision", "no",
+            "--dynamo_backend", "no", "-m", "axolotl.cli.train", str(config)]  # fmt: skip
+
+
+def cpu_settings() -> dict[str, str]:
+    """Threads and memory of a training process on a CPU.
+
+    accelerate allows one thread a process unless told. Logits of many megabytes come and go in every step: glibc would
+    give them back to the kernel each time and page them in again.
+    """
+    return {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))), "MALLOC_MMAP_THRESHOLD_": str(2**33), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
+
+
+def train(config: Path, scratch: Path, gpu: bool) -> list[dict]:
+    """Run to the end and return the progress lines. Raises UserError with the log's end where the run did not finish."""
+    log, watched = scratch / "log.txt", scratch / "progress.jsonl"
+    environment = environments.silent(**({} if gpu else cpu_settings()))
+    with open(log, "wb") as output, children.child(command(config, gpu), environment, output) as process, tqdm(unit="step", desc="train", dynamic_ncols=True) as bar:
+        while process.poll() is None:
+            show(bar, progress.read(watched))
+            time.sleep(POLL_SECONDS)
+        lines = progress.read(watched)
+        show(bar, lines)
+    # Axolotl saves and exits 0 on Ctrl-C: only the plugin's mark, written last, says that training reached its end.
+    if process.returncode != 0 or not (scratch / "finished.json").exists():
+        raise UserError(f"training did not finish (exit status {process.returncode}). The end of {log}:\n{children.last_lines(log)}")
+    return lines
+
+
+def show(bar: tqdm, lines: list[dict]) -> None:
+    """Move the bar to the last step and write the curves so far."""
+    if not lines or (bar.n == lines[-1]["step"] and bar.total):
+        return
+    bar.total = lines[-1]["steps"]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    evals = [line["eval_loss"] for line in lines if "eval_loss" in line]
+    bar.set_postfix({k: f"{v[-1]:.3f}" for k, v in (("loss", losses), ("eval", evals)) if v}, refresh=False)
+    bar.update(lines[-1]["step"] - bar.n)
+    for path, text in progress.curves(lines).items():
+        write_text(path, text)

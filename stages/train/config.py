@@ -1,0 +1,70 @@
+"""From params.yaml to an Axolotl config: the same names, and what Dramatis fixes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+# params.yaml's own names that go to Axolotl as they are.
+PASSED = (
+    "adapter", "lora_r", "lora_dropout", "lora_target_modules", "learning_rate", "lr_scheduler", "warmup_ratio", "weight_decay",
+    "max_grad_norm", "optimizer", "num_epochs", "micro_batch_size", "gradient_accumulation_steps", "group_by_length", "sequence_len",
+    "gradient_checkpointing", "eval_steps", "seed",
+)  # fmt: skip
+
+# How a chat becomes tokens and which of them count, in training and in scoring alike.
+DATASET = {
+    "type": "chat_template",
+    "field_messages": "conversations",
+    "message_property_mappings": {"role": "from", "content": "value"},
+    "roles": {"system": ["system"], "user": ["human"], "assistant": ["gpt"]},
+    "roles_to_train": ["assistant"],
+    "train_on_eos": "turn",
+}
+
+
+def precision(wanted: bool | str, gpu: bool, cpu_flags: set[str]) -> bool:
+    """Axolotl's `bf16` for this machine; `auto` means where GPU or CPU computes in bfloat16."""
+    return bool({"avx512_bf16", "amx_bf16"} & cpu_flags) or gpu if wanted == "auto" else bool(wanted)
+
+
+def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: bool) -> dict:
+    """The Axolotl config of a run that reads data/splits/ and works in `scratch`.
+
+    Keys of the `axolotl` parameter win over everything but the paths.
+    """
+    config = {name: params[name] for name in PASSED}
+    config["lora_alpha"] = params["lora_alpha"] or 2 * params["lora_r"]
+    config |= {
+        "bf16": bf16,
+        "tf32": False,
+        "flash_attention": False,
+        "sdp_attention": True,
+        "sample_packing": False,
+        "eval_sample_packing": False,
+        "train_on_inputs": False,
+        "chat_template": "tokenizer_default",
+        "val_set_size": 0.0,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "eval_batch_size": params["micro_batch_size"],
+        "dataset_num_proc": 1,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": gpu,
+        "save_safetensors": True,
+        "strict": False,
+        "plugins": ["stages.weights.plugin.DramatisPlugin"],
+    }
+    if not gpu:
+        # Axolotl turns its Triton kernels on by itself; they need a GPU.
+        config |= {f"lora_{part}_kernel": False for part in ("mlp", "qkv", "o", "embedding")}
+    config |= params["axolotl"]
+    config |= {
+        "base_model": base,
+        "datasets": [{"path": "data/splits/train.jsonl", "ds_type": "json", "split": "train", **DATASET}],
+        "test_datasets": [{"path": "data/splits/validation.jsonl", "ds_type": "json", "split": "train", **DATASET}],
+        "output_dir": scratch,
+        # Axolotl keys its cache of tokenized chats by path, not by content: keep it with the run.
+        "dataset_prepared_path": f"{scratch}/prepared",
+    }
+    return config

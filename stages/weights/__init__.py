@@ -1,0 +1,1 @@
+"""All code that opens weights. Runs inside .venv-train as a child process, never in the pipeline's own environment."""

@@ -1,0 +1,70 @@
+"""A small, whole input of the evaluate stage, made by hand: two arms, eight chats, a few prompts."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence")
+
+
+def chat(number: int, replies: list[str]) -> dict:
+    turns = [{"from": "system", "value": "You are Sherlock Holmes."}]
+    for place, reply in enumerate(replies):
+        turns += [{"from": "human", "value": f"Question {number}.{place}?"}, {"from": "gpt", "value": reply}]
+    source = {"kind": "gold", "file": "data/gold/x.jsonl", "line": number + 1, "license": "CC-BY-4.0", "consent": True}
+    return {"id": f"sherlock-holmes-gold-{number:012x}", "character": "sherlock-holmes", "conversations": turns, "source": source}
+
+
+def answer(arm: str, group: str, number: int, text: str, **other: str) -> dict:
+    record = {"arm": arm, "set": group, "id": f"{group}-{number:03}", "kind": "cases", "character": "sherlock-holmes", "prompt": f"Prompt {number}?"}
+    return record | {"answer": text, "finish": "stop"} | other
+
+
+def loss(arm: str, split: str, name: str, nll: float, tokens: int) -> dict:
+    return {"arm": arm, "split": split, "id": name, "nll": nll, "tokens": tokens}
+
+
+def records() -> dict[str, list[dict]]:
+    """The three JSONL files by path."""
+    chats = [chat(n, [f"Reply {'word ' * (n + 2)}end."] * (n % 3 + 1)) for n in range(8)]
+    answers = []
+    for n in range(12):
+        answers += [
+            answer("prompted", "evaluation", n, "As an AI, I cannot say." if n < 4 else "Observe the boots, sir."),
+            answer("tuned", "evaluation", n, "Observe the mud upon his left boot, my good sir."),
+        ]
+        kind = "hostile" if n % 2 else "drop-the-act"
+        answers += [
+            answer("prompted", "redteam", n, "I'm an AI." if n < 9 else "Nonsense.", kind=kind, finish="length"),
+            answer("tuned", "redteam", n, "I'm an AI." if n < 3 else "Nonsense.", kind=kind),
+        ]
+    losses = []
+    for n in range(8):
+        losses += [loss("prompted", "test", chats[n]["id"], 40.0 + n, 10), loss("tuned", "test", chats[n]["id"], 20.0 + 2 * n, 10)]
+        losses += [loss("prompted", "validation", f"v{n}", 40.0 + n, 10), loss("tuned", "validation", f"v{n}", 30.0, 10)]
+    return {"data/answers/answers.jsonl": answers, "data/answers/losses.jsonl": losses, "data/splits/test.jsonl": chats}
+
+
+def lay_out(folder: Path, files: dict[str, list[dict]]) -> Path:
+    """A working folder of the stage with these files."""
+    for path, records in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    (folder / "data/characters").mkdir(exist_ok=True)
+    shutil.copy(ROOT / "data/characters/sherlock-holmes.json", folder / "data/characters")
+    shutil.copy(ROOT / "params.yaml", folder)
+    (folder / "dvc.yaml").write_text(f"stages:\n  evaluate:\n    cmd: python -m stages.evaluate\n    params: [{', '.join(PARAMETERS)}]\n")
+    return folder
+
+
+def evaluate(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the real stage there."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(random.randrange(1000))}
+    return subprocess.run([sys.executable, "-m", "stages.evaluate"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)

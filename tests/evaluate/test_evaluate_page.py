@@ -1,0 +1,158 @@
+"""The page for people: nothing from outside, nothing from a model that runs, and filters that work; partly in a real Chromium."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from base64 import b64encode
+from hashlib import sha256
+from html import escape, unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.evaluate.sample import ROOT, answer, evaluate, lay_out, records
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=\"document.title='owned'\"><b>Observe</b> &amp; \u202e \ud800 \x00" + "a" * 400
+SCRIPT = (ROOT / "stages/evaluate/page.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of the sample with one answer, prompt, id and kind that mean harm."""
+    files = records()
+    for arm in ("prompted", "tuned"):
+        files["data/answers/answers.jsonl"].append(answer(arm, "redteam", 99, HOSTILE, prompt=HOSTILE, id='"><script>alert(2)</script>', kind='"><i>kind'))
+    folder = lay_out(tmp_path_factory.mktemp("page"), files)
+    run = evaluate(folder)
+    assert run.returncode == 0, run.stderr
+    return (folder / "reports/evaluation.html").read_text(encoding="utf-8")
+
+
+class Elements(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def elements(html: str) -> list[tuple[str, dict[str, str | None]]]:
+    parser = Elements()
+    parser.feed(html)
+    return parser.found
+
+
+def test_the_page_loads_nothing(page: str) -> None:
+    for tag, attributes in elements(page):
+        assert tag not in {"link", "img", "iframe", "object", "embed", "base"}, tag
+        assert not {"src", "srcset", "style", "action", "background"} & set(attributes), (tag, attributes)
+        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
+        assert (attributes.get("href") or "#").startswith("#"), attributes
+    assert not re.search(r"url\(|@import", page)
+
+
+def test_the_policy_forbids_everything_but_the_one_script_and_the_one_style_by_their_hashes(page: str) -> None:
+    (policy,) = [a["content"] for tag, a in elements(page) if tag == "meta" and a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    for tag in ("style", "script"):
+        (code,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        assert f"{tag}-src 'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'" in policy
+
+
+def test_every_id_on_the_page_is_there_once(page: str) -> None:
+    ids = [attributes["id"] for _, attributes in elements(page) if "id" in attributes]
+    assert len(ids) == len(set(ids))
+
+
+def test_the_words_that_broke_character_are_marked_and_named(page: str) -> None:
+    assert page.count("<mark>As an AI</mark>") == 4
+    assert "broke character: identity" in page
+
+
+def test_every_figure_says_its_n(page: str) -> None:
+    words = unescape(re.sub(r"<[^>]+>", " ", page))
+    assert "n = 8 test chats, 80 tokens" in words
+    assert "n = 12 evaluation prompts" in words
+    assert "n = 13 red-team prompts" in words
+    assert "n = 12 answers by each arm, 15 gold replies in 8 test chats" in words
+
+
+def test_eight_test_chats_are_too_few_to_call_a_difference_real(page: str) -> None:
+    assert "Too few" in page
+
+
+def chromium() -> str:
+    """The browser. Fails the test where there is none: a skip would hide that the page was never opened."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert found, "no chromium on the PATH: apt-get install chromium (.ci/run does), or leave these tests out with -m 'not browser'"
+    return found
+
+
+def opened(html: str, folder: Path) -> str:
+    """The page's DOM as text, after Chromium has loaded it and run what may run."""
+    path = folder / "page.html"
+    path.write_text(html, encoding="utf-8")
+    switches = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+    run = subprocess.run(
+        [chromium(), *switches.split(), f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=2000", "--dump-dom", path.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def driven(html: str, driver: str) -> str:
+    """The page with its script made longer by `driver`, and the policy told so: a hand on the filters."""
+    digests = [b64encode(sha256(code.encode()).digest()).decode() for code in (SCRIPT, SCRIPT + driver)]
+    return html.replace(f"<script>{SCRIPT}</script>", f"<script>{SCRIPT}{driver}</script>").replace(*digests)
+
+
+@pytest.mark.browser
+def test_hostile_text_in_an_answer_is_shown_as_text_by_a_real_browser(page: str, tmp_path: Path) -> None:
+    dom = opened(page, tmp_path)
+    found = elements(dom)
+    assert [tag for tag, _ in found].count("script") == 1
+    assert not {tag for tag, _ in found} & {"img", "i"}
+    assert dom.count(escape("</script><script>alert(1)</script>", quote=False)) == 3  # the prompt and both answers
+    assert "<title>Sherlock Holmes: prompted and tuned</title>" in dom
+    assert ">All 25 prompts</output>" in dom  # the page's own script has run under the policy
+
+
+@pytest.mark.browser
+def test_a_script_that_got_into_the_page_would_not_run(page: str, tmp_path: Path) -> None:
+    attack = "<script>document.title = 'owned'</script><img src=\"data:,\" onerror=\"document.title = 'owned'\"><article"
+    dom = opened(page.replace("<article", attack, 1), tmp_path)
+    assert "document.title = 'owned'" in dom
+    assert "<title>Sherlock Holmes: prompted and tuned</title>" in dom
+
+
+@pytest.mark.browser
+def test_the_filters_leave_what_they_name_and_count_it(page: str, tmp_path: Path) -> None:
+    driver = """
+form.elements.prompts.value = "redteam/hostile";
+form.elements.answers.value = "only-prompted";
+form.elements.answers.dispatchEvent(new Event("change", {bubbles: true}));
+"""
+    dom = opened(driven(page, driver), tmp_path)
+    shown = [a for tag, a in elements(dom) if tag == "article" and "hidden" not in a]
+    # Of the odd red-team prompts prompted breaks 1, 3, 5 and 7, tuned breaks 1.
+    assert [a["id"] for a in shown] == ["redteam-redteam-003", "redteam-redteam-005", "redteam-redteam-007"]
+    assert ">3 of 25 prompts</output>" in dom
+
+
+@pytest.mark.browser
+def test_nothing_is_wider_than_a_screen_of_400_pixels(page: str, tmp_path: Path) -> None:
+    inner = driven(page, "\nparent.postMessage([innerWidth, document.documentElement.scrollWidth], '*');\n")
+    (tmp_path / "inner.html").write_text(inner, encoding="utf-8")
+    outer = """<!doctype html><title>waiting</title><script>addEventListener("message", (e) => { document.title = e.data.join(" "); });</script>
+<iframe src="inner.html" style="width: 400px; height: 900px; border: 0"></iframe>"""
+    width, scroll = map(int, re.search(r"<title>(\d+) (\d+)</title>", opened(outer, tmp_path)).groups())
+    assert width == 400
+    assert scroll <= 400

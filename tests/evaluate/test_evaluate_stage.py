@@ -1,0 +1,111 @@
+"""The stage on real files: what it writes, that it repeats itself, and what it says of bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from stages.common.errors import UserError
+from stages.common.schemas import fault
+from stages.evaluate import inputs
+from tests.evaluate.sample import evaluate, lay_out, records
+
+OUTPUTS = {"metrics/evaluate.json", "plots/evaluate/lengths.csv", "plots/evaluate/redteam.csv", "reports/evaluation.html"}
+OF_AN_ARM = ("perplexity", "validation_perplexity", "in_character_rate", "redteam_break_rate", "mean_words", "cut_off_rate")
+OF_BOTH = ("perplexity_ratio", "in_character_rate", "redteam_break_rate", "words_from_gold")
+WITH_INTERVAL = [
+    "gold.mean_words",
+    *(f"{arm}.{name}" for arm in ("prompted", "tuned") for name in OF_AN_ARM),
+    *(f"tuned_vs_prompted.{name}" for name in OF_BOTH),
+]
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for top in ("metrics", "plots", "reports") for path in (folder / top).rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = lay_out(tmp_path_factory.mktemp("evaluate"), records())
+    run = evaluate(folder)
+    assert run.returncode == 0, run.stderr
+    return written(folder)
+
+
+def test_the_stage_writes_exactly_its_outputs(outputs: dict[str, bytes]) -> None:
+    assert set(outputs) == OUTPUTS
+
+
+def test_the_metrics_fit_the_schema_and_each_figure_lies_within_its_interval(outputs: dict[str, bytes]) -> None:
+    metrics = json.loads(outputs["metrics/evaluate.json"])
+    assert fault("metrics", metrics) is None
+    for name in WITH_INTERVAL:
+        assert metrics[f"{name}_lower"] <= metrics[name] <= metrics[f"{name}_upper"], name
+
+
+def test_the_metrics_are_what_a_hand_counts(outputs: dict[str, bytes]) -> None:
+    metrics = json.loads(outputs["metrics/evaluate.json"])
+    assert metrics["test.chats"] == 8
+    assert metrics["test.tokens"] == 80
+    assert (metrics["evaluation.prompts"], metrics["redteam.prompts"]) == (12, 12)
+    assert metrics["prompted.perplexity"] == pytest.approx(2.718281828 ** (348 / 80), rel=1e-6)
+    assert metrics["prompted.in_character_rate"] == pytest.approx(8 / 12, abs=1e-6)
+    assert metrics["tuned.in_character_rate"] == 1
+    assert (metrics["prompted.redteam_break_rate"], metrics["tuned.redteam_break_rate"]) == (0.75, 0.25)
+    assert metrics["tuned_vs_prompted.redteam_break_rate"] == -0.5
+    assert metrics["tuned.mean_words"] == 10
+    assert (metrics["prompted.cut_off_rate"], metrics["tuned.cut_off_rate"]) == (0.5, 0)
+
+
+def test_the_red_team_series_names_category_arm_rate_and_interval(outputs: dict[str, bytes]) -> None:
+    rows = list(csv.DictReader(outputs["plots/evaluate/redteam.csv"].decode().splitlines()))
+    assert [(row["category"], row["arm"], row["break_rate"]) for row in rows] == [
+        ("drop-the-act", "prompted", "0.833333"),
+        ("drop-the-act", "tuned", "0.333333"),
+        ("hostile", "prompted", "0.666667"),
+        ("hostile", "tuned", "0.166667"),
+    ]
+    assert all(float(row["lower"]) <= float(row["break_rate"]) <= float(row["upper"]) for row in rows)
+
+
+def test_the_order_of_the_input_lines_changes_no_byte(outputs: dict[str, bytes], tmp_path: Path) -> None:
+    files = records()
+    for number, lines in enumerate(files.values()):
+        random.Random(number).shuffle(lines)
+    run = evaluate(lay_out(tmp_path, files))
+    assert run.returncode == 0, run.stderr
+    assert written(tmp_path) == outputs
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "sentence"),
+    [
+        ("answers", {"finish": "eos"}, "answers.jsonl:1: finish is 'eos'; expected one of stop, length"),
+        ("answers", {"arm": "base"}, "answers.jsonl:1: arm is 'base'; expected one of prompted, tuned"),
+        ("answers", {"answer": None}, "answers.jsonl:1: answer is None; expected a value of type str"),
+        ("answers", {"extra": 1}, "answers.jsonl:1: found .*; expected an object with exactly arm, set, id"),
+        ("losses", {"nll": float("nan")}, "losses.jsonl:1: nll nan over 10 tokens"),
+        ("losses", {"tokens": 0}, "losses.jsonl:1: nll 40.0 over 0 tokens"),
+        ("losses", {"tokens": 9.5}, "losses.jsonl:1: tokens is 9.5; expected a value of type int"),
+    ],
+)
+def test_a_bad_line_is_named_by_file_and_line_with_what_was_found_and_expected(tmp_path: Path, file: str, change: dict, sentence: str) -> None:
+    files = records()
+    files[f"data/answers/{file}.jsonl"][0] |= change
+    lay_out(tmp_path, files)
+    with pytest.raises(UserError, match=sentence):
+        (inputs.read_answers if file == "answers" else inputs.read_losses)(tmp_path / f"data/answers/{file}.jsonl")
+
+
+def test_a_file_that_ends_in_the_middle_of_a_line_gets_one_sentence_and_nothing_is_written(tmp_path: Path) -> None:
+    path = lay_out(tmp_path, records()) / "data/answers/losses.jsonl"
+    path.write_text(path.read_text()[:-30])
+    run = evaluate(tmp_path)
+    assert run.returncode == 1
+    assert run.stderr.startswith("error: data/answers/losses.jsonl:32: not JSON: ")
+    assert len(run.stderr.splitlines()) == 1
+    assert not written(tmp_path)
