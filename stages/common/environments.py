@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -58,6 +59,14 @@ def state(*parts: str) -> Path:
     folder = Path(os.environ.get("DRAMATIS_STATE") or checkout() / ".dramatis").joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@contextmanager
+def locked(key: Path) -> Iterator[None]:
+    """Hold the lock of one thing in the machine's state (KEY.lock beside it); others that want it wait."""
+    with open(key.with_name(f"{key.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

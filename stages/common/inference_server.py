@@ -28,14 +28,15 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def command(model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, max_model_len: int) -> list[str]:
+def command(model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, seed: int, max_model_len: int) -> list[str]:
     """vLLM's OpenAI server for a model and adapters on top of it.
 
-    `generation-config vllm`: the model's own generation_config must not change the sampling that we ask for.
+    `generation-config vllm`: the model's own generation_config must not change the sampling that we ask for. The seed is the
+    server's: a request's own seed ends vLLM's CPU build ("CPU Generator does not use offset", 0.32).
     """
     arguments = [
         environments.python("serve"), "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port),
-        "--model", str(model), "--served-model-name", name, "--dtype", "bfloat16", "--max-model-len", str(max_model_len),
+        "--model", str(model), "--served-model-name", name, "--dtype", "bfloat16", "--seed", str(seed), "--max-model-len", str(max_model_len),
         "--generation-config", "vllm", "--chat-template", str(template), "--disable-uvicorn-access-log",
     ]  # fmt: skip
     if not gpu:
@@ -58,7 +59,7 @@ def cpu_settings() -> dict[str, str]:
 
 
 @contextmanager
-def serve(model: Path, name: str, template: Path, adapters: dict[str, Path] | None = None, max_model_len: int = 4096) -> Iterator[str]:
+def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None, max_model_len: int = 4096) -> Iterator[str]:
     """Yield the base URL (http://127.0.0.1:PORT/v1) of a server that has answered a real completion for every model it serves.
 
     Raises UserError with the log's end where it does not come up.
@@ -67,7 +68,7 @@ def serve(model: Path, name: str, template: Path, adapters: dict[str, Path] | No
     log = environments.state("logs") / f"vllm-{port}.log"
     environment = environments.silent(**({} if gpu else cpu_settings()))
     url = f"http://127.0.0.1:{port}/v1"
-    arguments = command(model, name, port, adapters, template, gpu, max_model_len)
+    arguments = command(model, name, port, adapters, template, gpu, seed, max_model_len)
     with open(log, "wb") as output, children.child(arguments, environment, output) as process:
         print(f"vLLM starts with {', '.join([name, *adapters])} ...", flush=True)
         started = time.monotonic()
@@ -79,7 +80,12 @@ def serve(model: Path, name: str, template: Path, adapters: dict[str, Path] | No
                     raise UserError(f"vLLM was not ready after {READY_SECONDS} s. The end of {log}:\n{children.last_lines(log)}")
                 time.sleep(0.5)
         print(f"vLLM ready after {time.monotonic() - started:.0f} s", flush=True)
-        yield url
+        try:
+            yield url
+        except UserError as error:
+            if process.poll() is not None:
+                raise UserError(f"{error}; vLLM ended with status {process.returncode}. The end of {log}:\n{children.last_lines(log)}") from None
+            raise
     log.unlink()  # kept only where the block raised
 
 

@@ -63,11 +63,12 @@ def shown(curated: list[dict], params: Mapping) -> dict[str, list[dict]]:
 
 
 def ask(drawn: list[Draw], cards: dict[str, dict], params: Mapping) -> list[completions.Answer]:
-    """One answer for each draw, in its order."""
+    """One answer for each draw, in its order. An endpoint gets the seed with each request, the teacher served here when it starts."""
     sampling = {name: params[f"synthesize.{name}"] for name in ("temperature", "top_p", "max_tokens")}
+    seeded = params["synthesize.base_url"] is not None
     with endpoint(params) as (url, key, model):
         requests = [
-            {"model": model, "messages": messages(draw, cards[draw.character]), "seed": params["synthesize.seed"] + number, **sampling}
+            {"model": model, "messages": messages(draw, cards[draw.character]), **sampling, **({"seed": params["synthesize.seed"] + number} if seeded else {})}
             for number, draw in enumerate(drawn)
         ]
         return completions.ask(url, key, requests, params["synthesize.concurrency"], "synthesize")
@@ -84,7 +85,7 @@ def endpoint(params: Mapping) -> Iterator[tuple[str, str, str]]:
         yield url, key, params["synthesize.teacher"]
         return
     teacher = base_models.fetch(params["synthesize.teacher"], None)
-    with inference_server.serve(teacher, "teacher", teacher / "chat_template.jinja") as url:
+    with inference_server.serve(teacher, "teacher", teacher / "chat_template.jinja", params["synthesize.seed"]) as url:
         yield url, "none", "teacher"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
@@ -66,13 +65,8 @@ def scratch_folder(params: Mapping, bf16: bool) -> Iterator[Path]:
     Axolotl writes much more than an adapter, truncates its log on every command and keeps tokenized data: nothing of that belongs into a DVC out.
     """
     asked = json.dumps([render(params, base_models.fingerprint(BASE), "", bf16, False), *(sha256(path) for path in SPLITS.values())], sort_keys=True)
-    home = environments.state("train")
-    folder = home / hashlib.sha256(asked.encode()).hexdigest()[:16]
-    with open(home / f"{folder.name}.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UserError(f"another run trains the very same thing in {folder}: wait for it, then run again") from None
+    folder = environments.state("train") / hashlib.sha256(asked.encode()).hexdigest()[:16]
+    with environments.locked(folder):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         yield folder

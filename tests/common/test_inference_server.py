@@ -1,0 +1,102 @@
+"""How vLLM is called. No server starts here; tests/e2e starts the real one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages.common import inference_server
+from stages.common.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def serve_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DRAMATIS_SERVE_PYTHON", sys.executable)
+
+
+def adapter(folder: Path, rank: int) -> Path:
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"r": rank, "lora_alpha": 2 * rank}))
+    return folder
+
+
+def command(adapters: dict[str, Path] | None = None, gpu: bool = False) -> list[str]:
+    return inference_server.command(Path("models/base"), "base", 8123, adapters or {}, Path("chat_template.jinja"), gpu, seed=11, max_model_len=2048)
+
+
+def value(arguments: list[str], flag: str) -> str:
+    assert arguments.count(flag) == 1
+    return arguments[arguments.index(flag) + 1]
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_the_server_listens_on_loopback_only(gpu: bool) -> None:
+    assert value(command(gpu=gpu), "--host") == "127.0.0.1"
+    assert value(command(gpu=gpu), "--port") == "8123"
+
+
+def test_the_server_runs_in_its_own_environment_with_the_template_and_length_it_was_given() -> None:
+    arguments = command()
+    assert arguments[:3] == [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    expected = {"--model": "models/base", "--served-model-name": "base", "--chat-template": "chat_template.jinja", "--max-model-len": "2048"}
+    assert {flag: value(arguments, flag) for flag in expected} == expected
+
+
+def test_the_sampling_seed_is_the_servers_own() -> None:
+    assert value(command(), "--seed") == "11"
+
+
+def test_the_models_own_generation_config_does_not_change_our_sampling() -> None:
+    assert value(command(), "--generation-config") == "vllm"
+
+
+def test_only_a_cpu_is_served_without_compiling() -> None:
+    assert "--enforce-eager" in command(gpu=False)
+    assert "--enforce-eager" not in command(gpu=True)
+
+
+def test_a_server_without_adapters_has_no_adapter_flag() -> None:
+    assert [argument for argument in command() if "lora" in argument] == []
+
+
+@pytest.mark.parametrize(("rank", "allowed"), [(1, 1), (2, 8), (8, 8), (9, 16), (16, 16), (20, 32), (32, 32), (33, 64), (64, 64), (200, 256), (512, 512)])
+def test_a_rank_is_rounded_up_to_the_next_that_vllm_accepts(tmp_path: Path, rank: int, allowed: int) -> None:
+    folder = adapter(tmp_path / "adapter", rank)
+    arguments = command({"tuned": folder})
+    assert "--enable-lora" in arguments
+    assert value(arguments, "--max-lora-rank") == str(allowed)
+    assert arguments[arguments.index("--lora-modules") + 1 :] == [f"tuned={folder}"]
+
+
+def test_the_largest_rank_of_several_adapters_counts_and_all_of_them_are_served(tmp_path: Path) -> None:
+    adapters = {name: adapter(tmp_path / name, rank) for name, rank in (("small", 4), ("large", 24), ("middle", 8))}
+    arguments = command(adapters)
+    assert value(arguments, "--max-lora-rank") == "32"
+    assert value(arguments, "--max-loras") == "3"
+    assert arguments[arguments.index("--lora-modules") + 1 :] == [f"{name}={folder}" for name, folder in adapters.items()]
+
+
+def test_a_rank_above_what_vllm_serves_gets_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="^vLLM serves adapters up to rank 512, found 513$"):
+        command({"tuned": adapter(tmp_path / "adapter", 513)})
+
+
+def test_a_free_port_can_be_bound_and_is_none_that_somebody_listens_on() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        ports = {inference_server.free_port() for _ in range(50)}
+        assert listener.getsockname()[1] not in ports
+    for port in sorted(ports)[:5]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+
+
+def test_every_core_that_this_process_may_use_is_bound_on_a_cpu() -> None:
+    cores = {int(core) for core in inference_server.cpu_settings()["VLLM_CPU_OMP_THREADS_BIND"].split(",")}
+    assert cores == os.sched_getaffinity(0)

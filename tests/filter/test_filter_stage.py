@@ -1,0 +1,106 @@
+"""The stage on real files: kept and dropped make up what came in, and every drop can be read."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from stages.common.schemas import fault
+from tests.chats import jsonl, make_chat, plain_chat, prose
+from tests.project import Project
+
+CURATED, SYNTHETIC = "data/curated/chats.jsonl", "data/synthetic/chats.jsonl"
+GOLD = [plain_chat(n) for n in range(6)] + [make_chat("Short?", "Yes.")]
+WRITTEN = [
+    plain_chat(20, kind="synthetic"),
+    plain_chat(3, kind="synthetic"),
+    make_chat("Who are you?", "As an AI language model, I am nobody in particular, sir.", kind="synthetic"),
+    make_chat("Who are you?", "Holmes: " + prose(30), kind="synthetic"),
+    make_chat("Again?", f"{prose(31, 6)} {prose(32, 6)} {prose(31, 6)}", kind="synthetic"),
+    make_chat(prose(33), prose(33), kind="synthetic"),
+]
+
+
+def laid_out(project: Project, curated: list[dict] = GOLD, synthetic: list[dict] = WRITTEN) -> Project:
+    project.write(CURATED, jsonl(curated))
+    project.write(SYNTHETIC, jsonl(synthetic))
+    return project
+
+
+def test_kept_and_dropped_are_what_came_in(project: Project) -> None:
+    done = laid_out(project).run("filter")
+    assert (done.returncode, done.stderr) == (0, "")
+    kept, rejects = project.records("data/filtered/chats.jsonl"), project.records("data/filtered/rejects.jsonl")
+    assert kept == GOLD[:6] + WRITTEN[:1]
+    assert [(reject["rule"], reject["found"], reject["expected"]) for reject in rejects] == [
+        ("length.short", 1, 8),
+        ("duplicate.exact", GOLD[3]["id"], "each chat once"),
+        ("assistant_speech.identity", "As an AI", "no assistant phrase"),
+        ("character_break.name_prefix", "Holmes:", "the character speaks as himself"),
+        ("repetition.in_reply", 0.667, 0.15),
+        ("repetition.across_turns", 1.0, 0.5),
+    ]
+    assert [reject["chat"] for reject in rejects] == GOLD[6:] + WRITTEN[1:]
+    assert [reject["id"] for reject in rejects] == [reject["chat"]["id"] for reject in rejects]
+    assert [problem for reject in rejects if (problem := fault("reject", reject))] == []
+    assert project.metrics("filter") == {
+        "in": 13,
+        "kept": 7,
+        "dropped": 6,
+        "dropped_length": 1,
+        "dropped_assistant_speech": 1,
+        "dropped_character_break": 1,
+        "dropped_repetition": 2,
+        "dropped_duplicate": 1,
+        "synthetic_in": 6,
+        "synthetic_kept": 1,
+    }
+
+
+def test_the_thresholds_are_those_of_the_parameters(project: Project) -> None:
+    project.set("filter.min_words", 1)
+    project.set("filter.max_words", 19)
+    assert laid_out(project, [*GOLD, make_chat("Why?", "Because.")], []).run("filter").returncode == 0
+    assert [len(chat["conversations"][2]["value"].split()) for chat in project.records("data/filtered/chats.jsonl")] == [1, 1]
+    assert {(r["rule"], r["found"], r["expected"]) for r in project.records("data/filtered/rejects.jsonl")} == {("length.long", 20, 19)}
+
+
+def test_twice_gives_the_same_bytes_whatever_pythons_hashes(tmp_path) -> None:
+    results = []
+    for seed in ("0", "99"):
+        project = laid_out(Project(tmp_path / seed))
+        assert project.run("filter", PYTHONHASHSEED=seed).returncode == 0
+        results.append(project.written("filter"))
+    assert results[0] == results[1] and len(results[0]) == 3
+
+
+def test_the_order_in_which_chats_come_in_does_not_change_which_are_kept(project: Project) -> None:
+    shuffled = random.Random(4).sample(WRITTEN, len(WRITTEN))
+    assert laid_out(project, GOLD[::-1], shuffled).run("filter").returncode == 0
+    assert {chat["id"] for chat in project.records("data/filtered/chats.jsonl")} == {chat["id"] for chat in GOLD[:6] + WRITTEN[:1]}
+
+
+@pytest.mark.parametrize(
+    "path, content, said",
+    [
+        (CURATED, jsonl(GOLD[:2]) + "{oops\n", f"{CURATED}:3: not JSON: "),
+        (SYNTHETIC, '{"id": 1}\n', f"{SYNTHETIC}:1: "),
+        (CURATED, "\ufeff" + jsonl(GOLD), f"{CURATED}:1: not JSON: "),
+        (CURATED, jsonl([GOLD[6]]), "filter dropped all 1 chats"),
+        (CURATED, jsonl([plain_chat(1, character="watson")]), "watson"),
+        (CURATED, jsonl([make_chat("Half @?", prose(40))]).replace("@", "\\ud800"), f"{CURATED}:1: "),
+        (SYNTHETIC, jsonl([plain_chat(1)]).encode("utf-16"), f"{SYNTHETIC}"),
+    ],
+    ids=["not JSON", "no chat", "BOM", "nothing left", "no card", "half a character", "UTF-16"],
+)
+def test_an_input_that_no_stage_wrote_is_one_sentence_and_leaves_earlier_outputs(project: Project, path: str, content: str | bytes, said: str) -> None:
+    laid_out(project, synthetic=[] if path == CURATED else WRITTEN).write(path, content)
+    assert said in project.refused("filter")
+
+
+def test_a_missing_input_and_a_folder_in_its_place_are_one_sentence(project: Project) -> None:
+    project.write(CURATED, jsonl(GOLD))
+    assert project.refused("filter") == f"{SYNTHETIC}: no such file"
+    (project.folder / SYNTHETIC).mkdir(parents=True)
+    assert SYNTHETIC in project.refused("filter")

@@ -1,0 +1,54 @@
+"""What the cheap stages really open while they run is what dvc.yaml lists, no more and no less."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stages.common.params import read_yaml
+from tests.chats import chats_in, gold_line, jsonl, plain_chat
+from tests.project import Project
+
+# Runs a stage and notes every file that it opens, by Python's own audit event.
+RECORDER = """
+import atexit, json, os, runpy, sys
+opened, note = set(), os.environ["NOTE"]
+def hear(event, arguments):
+    if event == "open" and not isinstance(arguments[0], int):
+        opened.add(os.path.realpath(os.fsdecode(arguments[0])))
+sys.addaudithook(hear)
+atexit.register(lambda: open(note, "w").write(json.dumps(sorted(opened))))
+runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+"""
+
+
+def opened_by(project: Project, stage: str, note: Path) -> set[str]:
+    """Files of the project, a compiled module under its source's name."""
+    done = project.run(stage, code=RECORDER, NOTE=str(note), PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=str(project.folder))
+    assert done.returncode == 0, done.stderr
+    home, found = project.folder.resolve(), set()
+    for path in map(Path, json.loads(note.read_text())):
+        if path.is_relative_to(home):
+            if path.parent.name == "__pycache__":
+                path = path.parents[1] / f"{path.name.split('.')[0]}.py"
+            found.add(str(path.relative_to(home)))
+    return found
+
+
+@pytest.mark.parametrize("stage", ["curate", "synthesize", "filter", "split"])
+def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Path, stage: str) -> None:
+    project.set("synthesize.chats", 0)
+    project.write("data/gold/sherlock-holmes.jsonl", gold_line("Who?", "The verger."))
+    project.write("data/curated/chats.jsonl", jsonl(plain_chat(n) for n in range(9)))
+    project.write("data/synthetic/chats.jsonl", jsonl([plain_chat(70, kind="synthetic")]))
+    project.write("data/filtered/chats.jsonl", jsonl(chat for split in ("train", "validation", "test") for chat in chats_in(split, 2)))
+    project.write("data/prompts/scenarios.yaml", "- {id: a, kind: cases, visitor: a widow, situation: She weeps.}\n")
+    opened = opened_by(project, stage, tmp_path / "opened.json")
+    deps = read_yaml(project.folder / "dvc.yaml")["stages"][stage]["deps"]
+    ours = {"dvc.yaml", "params.yaml", "schemas/params.schema.json", *project.outs(stage)}
+    read = {path for path in opened if path not in ours and not path.endswith((".part", "__init__.py"))}
+    assert [path for path in read if not any(path == dep or path.startswith(f"{dep}/") for dep in deps)] == []
+    data = [dep for dep in deps if not dep.startswith("stages/")]
+    assert [dep for dep in data if not any(path == dep or path.startswith(f"{dep}/") for path in read)] == []

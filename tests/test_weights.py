@@ -1,0 +1,17 @@
+"""Runs tests/weights inside .venv-train, the only environment that has torch."""
+
+import subprocess
+import sysconfig
+from pathlib import Path
+
+from stages.common import environments
+
+ROOT = Path(__file__).resolve().parents[1]
+# The training environment carries no test tools: pytest comes from ours, behind everything that it has itself.
+START = f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r}); import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'tests/weights']))"
+
+
+def test_the_tests_of_the_weights_pass_in_the_training_environment():
+    done = subprocess.run([environments.python("train"), "-c", START], cwd=ROOT, env=environments.silent(DRAMATIS_TESTING_WEIGHTS="1", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
