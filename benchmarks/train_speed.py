@@ -71,7 +71,10 @@ def main() -> None:
             order = ("ours", "axolotl") if pair % 2 == 0 else ("axolotl", "ours")
             found = {name: measure(name, configs(asked.steps, scratch / str(pair))[name], scratch) for name in order}
             rows.append(found["ours"]["tokens_per_second"] / found["axolotl"]["tokens_per_second"])
-            print(f"pair {pair + 1}: ours {found['ours']['tokens_per_second']:.0f} tokens/s, axolotl float32 {found['axolotl']['tokens_per_second']:.0f}, ratio {rows[-1]:.2f}", flush=True)
+            print(
+                f"pair {pair + 1}: ours {found['ours']['tokens_per_second']:.0f} tokens/s, axolotl float32 {found['axolotl']['tokens_per_second']:.0f}, ratio {rows[-1]:.2f}",
+                flush=True,
+            )
     print(f"median ratio of {len(rows)} pairs: {statistics.median(rows):.2f}")
 
 

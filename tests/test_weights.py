@@ -12,6 +12,12 @@ START = f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r}); imp
 
 
 def test_the_tests_of_the_weights_pass_in_the_training_environment():
-    done = subprocess.run([environments.python("train"), "-c", START], cwd=ROOT, env=environments.silent(DRAMATIS_TESTING_WEIGHTS="1", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"), capture_output=True, text=True)
+    done = subprocess.run(
+        [environments.python("train"), "-c", START],
+        cwd=ROOT,
+        env=environments.silent(DRAMATIS_TESTING_WEIGHTS="1", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1"),
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

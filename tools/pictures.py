@@ -131,11 +131,7 @@ def without_implied(arrows: Sequence[tuple]) -> list[tuple]:
     def reaches(start: Any, end: Any) -> bool:
         return start == end or any(reaches(step, end) for step in after.get(start, []))
 
-    return [
-        (start, end)
-        for start, end in arrows
-        if (start, end) in DRAWN_ANYWAY or not any(reaches(step, end) for step in after[start] if step != end)
-    ]
+    return [(start, end) for start, end in arrows if (start, end) in DRAWN_ANYWAY or not any(reaches(step, end) for step in after[start] if step != end)]
 
 
 def rows(stages: Mapping[str, Mapping]) -> dict[str, int]:

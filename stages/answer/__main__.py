@@ -73,7 +73,9 @@ def score(base: Path) -> list[dict]:
     with environments.scratch("score") as scratch:
         job, out = scratch / "job.json", scratch / "losses.jsonl"
         write_json(job, {"base": str(base), "adapter": str(ADAPTER), "files": SPLITS})
-        children.run([environments.python("train"), "-m", "stages.weights.score", str(job), str(out)], environments.silent(), environments.state("logs") / "score.log")
+        children.run(
+            [environments.python("train"), "-m", "stages.weights.score", str(job), str(out)], environments.silent(), environments.state("logs") / "score.log"
+        )
         return read_jsonl(out)
 
 

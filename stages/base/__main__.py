@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
 from stages.base.agreement import disagreements, unsafe
 from stages.common import base_models, children, environments
@@ -24,7 +23,11 @@ def main() -> None:
         raise UserError(f"base_model {reference}: {refused}")
     with environments.scratch("inspect") as scratch:
         out = scratch / "facts.json"
-        children.run([environments.python("train"), "-m", "stages.weights.inspect", str(source), str(out)], environments.silent(), environments.state("logs") / "inspect.log")
+        children.run(
+            [environments.python("train"), "-m", "stages.weights.inspect", str(source), str(out)],
+            environments.silent(),
+            environments.state("logs") / "inspect.log",
+        )
         facts, template = read_json(out), out.with_name("chat_template.jinja").read_text(encoding="utf-8")
     if refused := disagreements(facts):
         raise UserError(f"base_model {reference}: {'; '.join(refused)}")

@@ -17,7 +17,7 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def kind(reference: str) -> str:
-    """"wheel", "folder" or "hub". Raises UserError for anything else."""
+    """ "wheel", "folder" or "hub". Raises UserError for anything else."""
     if WHEEL.fullmatch(reference):
         return "wheel"
     if reference.startswith(("./", "../", "/")) or Path(reference).is_dir():

@@ -10,6 +10,7 @@ from stages.common.files import read_json
 from stages.common.schemas import fault
 
 FOLDER = Path("data/characters")
+NAME = re.compile(r"[a-z0-9-]+")
 
 
 def read(path: str | Path) -> dict:
@@ -17,7 +18,12 @@ def read(path: str | Path) -> dict:
     card = read_json(path)
     if problem := fault("character-card", card):
         raise UserError(f"{path}: not a Character Card V2: {problem}")
-    return card["data"]
+    if not NAME.fullmatch(Path(path).stem):
+        raise UserError(f"{path}: a character's file name has only a-z, 0-9 and hyphens")
+    data = card["data"]
+    if not any(data[field].strip() for field in ("system_prompt", "description", "personality", "scenario")):
+        raise UserError(f"{path}: system_prompt, description, personality and scenario are all empty: nothing says who the character is")
+    return data
 
 
 def read_all(folder: str | Path = FOLDER) -> dict[str, dict]:
@@ -36,5 +42,5 @@ def fill(text: str, char: str, user: str) -> str:
 
 def system_prompt(card: dict, user: str) -> str:
     """What the model is told before a chat: the card's system prompt, else its description and personality, macros filled."""
-    text = card["system_prompt"] or "\n".join(filter(None, [card["description"], card["personality"], card["scenario"]]))
+    text = card["system_prompt"].strip() or "\n".join(filter(None, [card["description"], card["personality"], card["scenario"]]))
     return fill(text, card["name"], user).strip()

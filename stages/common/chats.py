@@ -27,11 +27,19 @@ def read(path: str | Path) -> list[dict]:
     """All chats of a file that a stage wrote. Raises UserError with file and line where one does not fit the schema."""
     chats = []
     for number, value in read_lines(path):
-        problem = str(value) if isinstance(value, ValueError) else fault("chat", value)
+        problem = str(value) if isinstance(value, ValueError) else fault("chat", value) or out_of_turn(value)
         if problem:
             raise UserError(f"{path}:{number}: {problem}")
         chats.append(value)
     return chats
+
+
+def out_of_turn(chat: dict) -> str | None:
+    """None where a system turn stands first, then human and gpt in turn, else one sentence."""
+    speakers = [turn["from"] for turn in chat["conversations"]]
+    if speakers == ["system", *["human", "gpt"] * (len(speakers) // 2)] and len(speakers) > 1:
+        return None
+    return f"conversations: {', '.join(speakers)}, not system first, then human and gpt in turn"
 
 
 def spoken(chat: dict, speaker: str) -> list[str]:

@@ -107,4 +107,6 @@ def run(command: list[str], environment: dict[str, str], log: Path) -> None:
         status = process.wait()
     if status != 0:
         said = [line for line in last_lines(log).splitlines() if line.startswith("error: ")]
-        raise UserError(said[-1].removeprefix("error: ") if said else f"{' '.join(command[1:3])} ended with status {status}. The end of {log}:\n{last_lines(log)}")
+        raise UserError(
+            said[-1].removeprefix("error: ") if said else f"{' '.join(command[1:3])} ended with status {status}. The end of {log}:\n{last_lines(log)}"
+        )

@@ -27,9 +27,13 @@ def write_text(path: str | Path, text: str) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    beside.write_text(text, encoding="utf-8", newline="\n")
-    _flush(beside)
-    beside.replace(path)
+    content = text.encode()  # before anything is opened: half a surrogate pair cannot be written
+    try:
+        beside.write_bytes(content)
+        _flush(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any) -> None:
@@ -45,13 +49,24 @@ def write_jsonl(path: str | Path, records: Iterable[dict]) -> None:
 def read_json(path: str | Path) -> Any:
     """Parse one JSON document. Raises UserError with file and line where it is not JSON or not there."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        return json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg} at column {error.colno}") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON: {error}") from None
+
+
+def read_text(path: str | Path) -> str:
+    """A UTF-8 file. Raises UserError with file and line where it cannot be read."""
+    try:
+        content = Path(path).read_bytes()
+        return content.decode().replace("\r\n", "\n")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8: byte {error.start}") from None
+        raise UserError(f"{path}:{content.count(10, 0, error.start) + 1}: not UTF-8: byte {content[error.start]:#x}") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def read_lines(path: str | Path) -> Iterator[tuple[int, Any]]:
@@ -59,18 +74,14 @@ def read_lines(path: str | Path) -> Iterator[tuple[int, Any]]:
 
     Blank lines are skipped. Raises UserError where the file is not there or not UTF-8.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8: byte {error.start}") from None
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             try:
                 yield number, json.loads(line)
             except json.JSONDecodeError as error:
                 yield number, ValueError(f"not JSON: {error.msg} at column {error.colno}")
+            except (ValueError, RecursionError) as error:
+                yield number, ValueError(f"not JSON: {str(error)[:200]}")
 
 
 def read_jsonl(path: str | Path) -> list[dict]:
@@ -98,8 +109,13 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         for file in sorted(p for p in beside.rglob("*") if p.is_file()):
             _flush(file)
         if path.exists():
-            shutil.rmtree(path)
-        beside.replace(path)
+            # Out of the way in one step: a kill leaves the whole old folder, none, or the whole new one.
+            old = path.with_name(f".{path.name}.old.{os.getpid()}.part")
+            path.replace(old)
+            beside.replace(path)
+            shutil.rmtree(old)
+        else:
+            beside.replace(path)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

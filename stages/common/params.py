@@ -11,19 +11,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from stages.common.errors import UserError
+from stages.common.files import read_text
 from stages.common.schemas import validator
 
 
 def read_yaml(path: str | Path) -> Any:
     """Parse YAML 1.2 (where `2e-4` is a number). Raises UserError with file and line."""
     try:
-        return YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        return YAML(typ="safe", pure=True).load(read_text(path))
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not YAML: {getattr(error, 'problem', error)}") from None
+        raise UserError(f"{path}{line}: not YAML: {' '.join(str(getattr(error, 'problem', error)).split())}") from None
 
 
 def check(values: Any) -> None:
@@ -31,14 +30,18 @@ def check(values: Any) -> None:
     for error in sorted(validator("params").iter_errors(values), key=lambda e: [str(p) for p in e.absolute_path]):
         key = ".".join(str(part) for part in error.absolute_path)
         if error.validator == "additionalProperties":
-            extra = sorted(set(error.instance) - set(error.schema["properties"]))
+            extra = sorted(map(str, set(error.instance) - set(error.schema["properties"])))
             names = ", ".join(f"{key}.{name}" if key else name for name in extra)
             raise UserError(f"params.yaml: unknown parameter {names}; allowed here: {', '.join(sorted(error.schema['properties']))}")
         if error.validator == "required":
             missing = sorted(set(error.schema["required"]) - set(error.instance))
             raise UserError(f"params.yaml: missing parameter {', '.join(f'{key}.{name}' if key else name for name in missing)}")
-        allowed = {k: v for k, v in error.schema.items() if k in ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minItems", "items")}
-        raise UserError(f"params.yaml: {key} is {json.dumps(error.instance)}; allowed: {json.dumps(allowed)[1:-1]}")
+        allowed = {
+            k: v
+            for k, v in error.schema.items()
+            if k in ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minItems", "minLength", "items")
+        }
+        raise UserError(f"params.yaml: {key} is {json.dumps(error.instance, default=str)}; allowed: {json.dumps(allowed)[1:-1]}")
 
 
 class Params(Mapping):

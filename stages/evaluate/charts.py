@@ -47,9 +47,7 @@ def _shape(arm: str, at: str) -> str:
 
 def axis(scale: Sequence[float], labels: Sequence[str]) -> str:
     """The tick labels under a column of intervals."""
-    texts = "".join(
-        f'<text x="{place(t, scale)}" y="12" text-anchor="middle">{escape(label)}</text>' for t, label in zip(scale, labels, strict=True)
-    )
+    texts = "".join(f'<text x="{place(t, scale)}" y="12" text-anchor="middle">{escape(label)}</text>' for t, label in zip(scale, labels, strict=True))
     return f'<svg class="axis" height="16" width="100%" aria-hidden="true">{texts}</svg>'
 
 

@@ -213,9 +213,7 @@ def _histograms(scores: Scores, lengths: Sequence[Length]) -> str:
             f"{charts.histogram(arm, [row.words for row in rows], [row.share for row in rows], top, mean, label)}</figure>"
         )
     edges = [row.words for row in lengths if row.arm == lengths[0].arm]
-    cut = "; ".join(
-        f"{arm} {_percent(scores[f'{arm}.cut_off_rate'].value)} ({_span(scores[f'{arm}.cut_off_rate'], _percent)})" for arm in ARMS
-    )
+    cut = "; ".join(f"{arm} {_percent(scores[f'{arm}.cut_off_rate'].value)} ({_span(scores[f'{arm}.cut_off_rate'], _percent)})" for arm in ARMS)
     total = scores["evaluation.prompts"] + scores["redteam.prompts"]
     empty = [f"{arm} {_percent(scores[f'{arm}.empty_rate'].value)}" for arm in ARMS if scores[f"{arm}.empty_rate"].value > 0]
     silent = f" Answers without a word: {', '.join(empty)}; they count as in character, for the rules look for words." if empty else ""

@@ -41,7 +41,5 @@ def verdicts(scores: Scores) -> dict[str, Verdict]:
         "perplexity_ratio": verdict(scores["tuned_vs_prompted.perplexity_ratio"], 1.0, True, scores["test.chats"]),
         "in_character_rate": verdict(scores["tuned_vs_prompted.in_character_rate"], 0.0, False, scores["evaluation.prompts"]),
         "redteam_break_rate": verdict(scores["tuned_vs_prompted.redteam_break_rate"], 0.0, True, scores["redteam.prompts"]),
-        "words_from_gold": verdict(
-            scores["tuned_vs_prompted.words_from_gold"], 0.0, True, min(scores["evaluation.prompts"], scores["test.chats"])
-        ),
+        "words_from_gold": verdict(scores["tuned_vs_prompted.words_from_gold"], 0.0, True, min(scores["evaluation.prompts"], scores["test.chats"])),
     }

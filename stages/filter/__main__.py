@@ -17,6 +17,8 @@ def main() -> None:
     limits = Limits(**{name: params[f"filter.{name}"] for name in Limits.__dataclass_fields__})
     names = {character: card["name"] for character, card in characters.read_all().items()}
     incoming = chats.read("data/curated/chats.jsonl") + chats.read("data/synthetic/chats.jsonl")
+    if strangers := {chat["character"] for chat in incoming} - set(names):
+        raise UserError(f"no character card for {', '.join(sorted(strangers))}; cards: {', '.join(names)}")
     drops = {chat["id"]: drop for chat in incoming if (drop := judge(chat, names[chat["character"]], limits))}
     for dropped, kept in duplicates([chat for chat in incoming if chat["id"] not in drops]).items():
         drops[dropped] = Drop("duplicate.exact", kept, "each chat once")

@@ -21,7 +21,9 @@ def main() -> None:
     with new_folder(MERGED) as folder, environments.scratch("merge") as scratch:
         job, out = scratch / "job.json", scratch / "agreement.json"
         write_json(job, {"base": str(base_models.weights_folder(BASE)), "adapter": str(ADAPTER), "merged": str(folder), "chats": "data/splits/test.jsonl"})
-        children.run([environments.python("train"), "-m", "stages.weights.merge", str(job), str(out)], environments.silent(), environments.state("logs") / "merge.log")
+        children.run(
+            [environments.python("train"), "-m", "stages.weights.merge", str(job), str(out)], environments.silent(), environments.state("logs") / "merge.log"
+        )
         found = read_json(out)
         if problem := beyond(found, params["merge.max_mean_delta"], params["merge.max_delta"], params["merge.min_top1_agreement"]):
             raise UserError(f"the merged model does not say what base and adapter say: {problem}")

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-SHOWN = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "learning_rate", "num_epochs", "micro_batch_size", "gradient_accumulation_steps", "sequence_len", "seed")
+SHOWN = (
+    "lora_r",
+    "lora_alpha",
+    "lora_dropout",
+    "lora_target_modules",
+    "learning_rate",
+    "num_epochs",
+    "micro_batch_size",
+    "gradient_accumulation_steps",
+    "sequence_len",
+    "seed",
+)
 
 
 def model_card(manifest: dict, trained: list[dict], params: Mapping, found: dict[str, float]) -> str:

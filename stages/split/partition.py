@@ -23,7 +23,9 @@ def partition(chats: list[dict], seed: int, validation: float, test: float) -> t
         for chat in splits[name]:
             clash = next(((text, taken[text]) for text in texts(chat) if taken.get(text, (name,))[0] != name), None)
             if clash:
-                rejects.append({"id": chat["id"], "rule": "leak", "found": clash[0], "expected": f"nothing of {clash[1][0]} chat {clash[1][1]} in {name}", "chat": chat})
+                rejects.append(
+                    {"id": chat["id"], "rule": "leak", "found": clash[0], "expected": f"nothing of {clash[1][0]} chat {clash[1][1]} in {name}", "chat": chat}
+                )
             else:
                 kept.append(chat)
         for chat in kept:

@@ -21,7 +21,7 @@ def main() -> None:
     params = load("synthesize")
     cards = characters.read_all()
     examples = shown(chats.read("data/curated/chats.jsonl"), params)
-    drawn = draws(params["synthesize.chats"], params["synthesize.seed"], read_yaml("data/prompts/scenarios.yaml"), examples)
+    drawn = draws(params["synthesize.chats"], params["synthesize.seed"], read_scenarios("data/prompts/scenarios.yaml"), examples)
     answers = ask(drawn, cards, params) if drawn else []
     written, rejects, seen = [], [], set()
     for number, (draw, answer) in enumerate(zip(drawn, answers, strict=True)):
@@ -45,6 +45,18 @@ def main() -> None:
             "completion_tokens": sum(answer.completion_tokens for answer in answers),
         },
     )
+
+
+def read_scenarios(path: str) -> list[dict]:
+    """The scenarios of a file. Raises UserError where they are no list of mappings with id, kind, visitor and situation."""
+    scenarios = read_yaml(path)
+    if not isinstance(scenarios, list) or not scenarios:
+        raise UserError(f"{path}: a list of scenarios is expected")
+    for number, scenario in enumerate(scenarios, start=1):
+        for field in ("id", "kind", "visitor", "situation"):
+            if not isinstance(scenario, dict) or not isinstance(scenario.get(field), str):
+                raise UserError(f"{path}: scenario {number} has no {field}")
+    return scenarios
 
 
 def shown(curated: list[dict], params: Mapping) -> dict[str, list[dict]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+# "Watson:", "**Dr. Watson (rising):**": up to three words with capitals before a colon, at the start of a line.
+VOICE = re.compile(r"^[*_\[\s]*(?:[A-Z][\w'-]*\.?\s?){1,3}[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:(?:[*_]+|\s|$)")
+
 
 class NotAChat(ValueError):
     """The answer is no chat: `rule`, what was found and what was expected."""
@@ -18,8 +21,13 @@ def turns(answer: str, name: str, finish: str) -> list[dict]:
 
     An answer that was cut off at max_tokens loses its last, unfinished line.
     """
-    last_name = re.escape(name.split()[-1])
-    label = re.compile(rf"^\W*(?:(?P<human>(?:the )?visitor)|(?P<gpt>{re.escape(name)}|(?:mr\.? )?{last_name}))\W* ?:\W*? ", re.IGNORECASE)
+    first_name, last_name = re.escape(name.split()[0]), re.escape(name.split()[-1])
+    label = re.compile(
+        rf"^\W*(?:(?P<human>(?:the )?visitor)|(?P<gpt>{re.escape(name)}|(?:mr\.? )?{last_name}|{first_name}))[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:[*_]*",
+        re.IGNORECASE,
+    )
+    if re.search("[\ud800-\udfff]", answer):
+        raise NotAChat("parse.text", ascii(answer), "text that can be written as UTF-8, without halves of surrogate pairs")
     found: list[dict] = []
     lines = [line.strip() for line in answer.strip().splitlines() if line.strip()]
     if finish == "length":
@@ -28,6 +36,8 @@ def turns(answer: str, name: str, finish: str) -> list[dict]:
         match = label.match(line)
         if match:
             found.append({"from": "human" if match["human"] else "gpt", "value": line[match.end() :].strip()})
+        elif VOICE.match(line):
+            raise NotAChat("parse.speaker", line, f"no voice but the visitor's and {name}'s")
         elif found:
             found[-1]["value"] = f"{found[-1]['value']} {line}".strip()
         else:

@@ -36,7 +36,11 @@ def train(config: Path, scratch: Path, gpu: bool) -> list[dict]:
     """Run to the end and return the progress lines. Raises UserError with the log's end where the run did not finish."""
     log, watched = scratch / "log.txt", scratch / "progress.jsonl"
     environment = environments.silent(**({} if gpu else cpu_settings()))
-    with open(log, "wb") as output, children.child(command(config, gpu), environment, output) as process, tqdm(unit="step", desc="train", dynamic_ncols=True) as bar:
+    with (
+        open(log, "wb") as output,
+        children.child(command(config, gpu), environment, output) as process,
+        tqdm(unit="step", desc="train", dynamic_ncols=True) as bar,
+    ):
         while process.poll() is None:
             show(bar, progress.read(watched))
             time.sleep(POLL_SECONDS)

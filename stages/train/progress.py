@@ -42,7 +42,9 @@ def summary(lines: list[dict], trainable_parameters: int, chats: dict[str, int])
     losses = [line["loss"] for line in lines if "loss" in line]
     evals = [line["eval_loss"] for line in lines if "eval_loss" in line]
     if not losses or not evals or not all(map(math.isfinite, losses + evals)):
-        raise ValueError(f"training logged {len(losses)} losses and {len(evals)} eval losses, of them not finite: {sum(not math.isfinite(x) for x in losses + evals)}")
+        raise ValueError(
+            f"training logged {len(losses)} losses and {len(evals)} eval losses, of them not finite: {sum(not math.isfinite(x) for x in losses + evals)}"
+        )
     seconds = lines[-1]["seconds"] - sum(line.get("eval_runtime", 0.0) for line in lines)
     tail = losses[-max(1, len(losses) // 10) :]
     return {

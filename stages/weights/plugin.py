@@ -27,7 +27,13 @@ class Progress(TrainerCallback):
         self.started = time.monotonic()
 
     def _write(self, state, **values) -> None:
-        line = {"step": state.global_step, "steps": state.max_steps, "seconds": round(time.monotonic() - self.started, 3), "tokens": state.num_input_tokens_seen, **values}
+        line = {
+            "step": state.global_step,
+            "steps": state.max_steps,
+            "seconds": round(time.monotonic() - self.started, 3),
+            "tokens": state.num_input_tokens_seen,
+            **values,
+        }
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -65,7 +71,9 @@ class DramatisPlugin(BasePlugin):
         handed = json.loads((Path(cfg.output_dir) / "handed.json").read_text(encoding="utf-8"))
         for name, dataset in (("train", trainer.train_dataset), ("validation", trainer.eval_dataset)):
             if len(dataset) != handed[name]:
-                raise UserError(f"{handed[name] - len(dataset)} of {handed[name]} {name} chats are longer than sequence_len {cfg.sequence_len} tokens: raise it")
+                raise UserError(
+                    f"{handed[name] - len(dataset)} of {handed[name]} {name} chats are longer than sequence_len {cfg.sequence_len} tokens: raise it"
+                )
 
     def post_train(self, cfg, model):
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)

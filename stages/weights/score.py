@@ -31,7 +31,9 @@ def main() -> None:
                 base, _ = log_probabilities(model, ids, labels)
             if not len(tuned):
                 raise UserError(f"{file}: chat {chat} has no token of the character")
-            rows += [{"arm": arm, "split": split, "id": chat, "nll": -p.double().sum().item(), "tokens": len(p)} for arm, p in (("prompted", base), ("tuned", tuned))]
+            rows += [
+                {"arm": arm, "split": split, "id": chat, "nll": -p.double().sum().item(), "tokens": len(p)} for arm, p in (("prompted", base), ("tuned", tuned))
+            ]
     write_jsonl(out, sorted(rows, key=lambda row: (row["arm"], row["split"], row["id"])))
 
 

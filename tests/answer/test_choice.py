@@ -70,9 +70,8 @@ def test_the_choice_is_the_same_every_time_and_leaves_its_input_as_it_was() -> N
 
 def test_the_choice_is_the_same_in_every_process() -> None:
     code = "from tests.answer.test_choice import *; print([p['id'] for p in choose(prompts(cases=20, method=20), 'topic', 7, 11)])"
-    told = {
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout for seed in ("1", "2")
-    }
+    command = [sys.executable, "-c", code]
+    told = {subprocess.run(command, cwd=ROOT, env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True).stdout for seed in ("1", "2")}
     assert told == {f"{[prompt['id'] for prompt in choose(prompts(cases=20, method=20), 'topic', 7, 11)]}\n"}
 
 

@@ -10,12 +10,14 @@ TEXT = "<|im_end|>"
 
 
 def facts(**changed: object) -> dict:
-    return {
-        "end_of_turn": 2, "end_of_turn_text": TEXT, "tokenizer": [2], "config": [2], "generation_config": [2], "pad": 0, "vocabulary": 49152, "parameters": 1, **changed,
-    }  # fmt: skip
+    agreed = {"end_of_turn": 2, "end_of_turn_text": TEXT, "tokenizer": [2], "config": [2], "generation_config": [2], "pad": 0}
+    return {**agreed, "vocabulary": 49152, "parameters": 1, **changed}
 
 
-@pytest.mark.parametrize("files", [["config.json", "model.safetensors"], ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]])
+@pytest.mark.parametrize(
+    "files",
+    [["config.json", "model.safetensors"], ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]],
+)
 def test_a_folder_of_safetensors_is_safe(files: list[str]) -> None:
     assert unsafe(files) is None
 

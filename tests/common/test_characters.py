@@ -64,10 +64,11 @@ def test_the_holmes_card_names_the_detective_and_leaves_no_macro() -> None:
 
 
 def test_cards_come_in_alphabetical_order_by_file_name(tmp_path: Path) -> None:
-    for name in ("watson", "adler", "moriarty"):
+    names = [f"character-{number}" for number in (7, 3, 9, 1, 5, 8, 2, 6, 4, 0)]
+    for name in names:
         (tmp_path / f"{name}.json").write_text(json.dumps(card(name=name.title())))
     (tmp_path / "notes.txt").write_text("not a card")
-    assert [(key, value["name"]) for key, value in read_all(tmp_path).items()] == [("adler", "Adler"), ("moriarty", "Moriarty"), ("watson", "Watson")]
+    assert [(key, value["name"]) for key, value in read_all(tmp_path).items()] == [(name, name.title()) for name in sorted(names)]
 
 
 def test_extensions_and_fields_that_we_do_not_know_are_no_mistake(tmp_path: Path) -> None:

@@ -179,7 +179,8 @@ RAISES = """with children.child(['sh', 'command.sh'], dict(os.environ)):
         while not Path("hit").exists():
             time.sleep(0.05)
         raise RuntimeError('the stage fell over')"""
-# name: (how the stage is called: by nobody, or by a caller through this shell line; what its main does; who is hit; by what; its exit status, None where nobody can know)
+# name: (how the stage is called: by nobody, or by a caller through this shell line; what its main does; who is hit; by what;
+# its exit status, None where nobody can know)
 ENDS = {
     "Ctrl-C": (None, RUN, "stage", [signal.SIGINT], 130),
     "Ctrl-C twice": (None, RUN, "stage", [signal.SIGINT, signal.SIGINT], None),
@@ -346,6 +347,8 @@ def test_a_command_that_was_ended_never_looks_like_one_that_ended_well(tree: Cal
     body = """from stages.common import guard
     import subprocess
     process = subprocess.Popen(['sleep', '300'])
+    slower = subprocess.Popen(['sh', '-c', 'trap "" TERM; sleep 0.5'])
+    time.sleep(0.2)
     guard.end_descendants(os.getpid())
     sys.exit(abs(process.wait()))"""
     assert tree(body=body).start().process.wait(20) == signal.SIGTERM

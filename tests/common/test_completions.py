@@ -197,7 +197,8 @@ print(json.dumps({"texts": [answer.text for answer in answers], "seen": seen}))
 
 def test_prompts_and_reports_go_nowhere_but_to_the_endpoint() -> None:
     with Endpoint(lambda body, count: Reply(completion("Yes."))) as stub:
-        done = subprocess.run([sys.executable, "-c", WATCHED, stub.url, KEY, json.dumps(request())], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+        command = [sys.executable, "-c", WATCHED, stub.url, KEY, json.dumps(request())]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     told = json.loads(done.stdout)
     assert told["texts"] == ["Yes."] * 3
     assert told["seen"] and all("127.0.0.1" in address and str(stub.port) in address for address in told["seen"])

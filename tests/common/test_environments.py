@@ -92,10 +92,19 @@ def test_the_machines_state_lies_beside_the_environment_or_where_the_variable_sa
     assert environments.state("logs") == checkout / "elsewhere" / "logs"
 
 
+HOLDER = """
+import sys, time
+from pathlib import Path
+from stages.common import environments
+with environments.locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(300)
+"""
+
+
 def test_one_at_a_time_holds_the_lock_of_a_thing_and_another_thing_is_free(checkout: Path) -> None:
     """flock(2) lets go when its holder is killed: nobody waits for the dead."""
-    holder = "import sys, time; from pathlib import Path; from stages.common import environments\nwith environments.locked(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(300)"
-    process = subprocess.Popen([sys.executable, "-c", holder, str(checkout / "model")], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(checkout / "model")], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout.readline() == "held\n"
         with environments.locked(checkout / "another"):
@@ -133,7 +142,8 @@ def test_a_child_reports_nothing_home_even_where_the_caller_allowed_it(checkout:
     for name in SWITCHES:
         monkeypatch.setenv(name, "0")
     environment = environments.silent()
-    done = subprocess.run([sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"], env=environment, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     seen = json.loads(done.stdout)
     assert {name: seen[name] for name in SWITCHES} == SWITCHES
 

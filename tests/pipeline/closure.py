@@ -39,7 +39,11 @@ def closure(stage: str) -> set[str]:
             seen.add(file)
             todo += needs(file)
     paths = {str(f.relative_to(ROOT)) for f in seen}
-    return {p for p in paths if p.startswith(("stages/common/", "stages/weights/"))} | {f"stages/{stage}"} | {p for p in paths if p.startswith("stages/") and p.split("/")[1] not in (stage, "common", "weights")}
+    return (
+        {p for p in paths if p.startswith(("stages/common/", "stages/weights/"))}
+        | {f"stages/{stage}"}
+        | {p for p in paths if p.startswith("stages/") and p.split("/")[1] not in (stage, "common", "weights")}
+    )
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def good(number: int) -> str:
-    return f"Visitor: I have lost umbrella number {number}, sir.\nSherlock Holmes: Then it is under chair {number}, where you sat last.\nVisitor: So it is!\nHolmes: Naturally."
+    opening = f"Visitor: I have lost umbrella number {number}, sir.\nSherlock Holmes: Then it is under chair {number}, where you sat last."
+    return f"{opening}\nVisitor: So it is!\nHolmes: Naturally."
 
 
 # Request number -> (transcript, finish, the rule that rejects it or None)
@@ -163,7 +164,8 @@ def test_the_sampling_parameters_and_the_teachers_name_go_out_with_each_request(
     assert sorted(sent.body["seed"] for sent in stub.requests) == [7 + n for n in range(COUNT)]
     for sent in stub.requests:
         assert sent.body["model"] == "stub-teacher"
-        assert [sent.body[name] for name in ("temperature", "top_p", "max_tokens")] == [params[f"synthesize.{name}"] for name in ("temperature", "top_p", "max_tokens")]
+        for name in ("temperature", "top_p", "max_tokens"):
+            assert sent.body[name] == params[f"synthesize.{name}"]
         assert sent.headers["authorization"] == f"Bearer {KEY}"
 
 
@@ -243,4 +245,5 @@ def test_a_teacher_that_dies_in_the_middle_leaves_one_sentence_and_no_half_writt
 
 def test_labels_on_lines_of_their_own_do_not_end_up_in_what_is_said() -> None:
     said = turns("Visitor: Good day.\nHolmes: Sit down.\nVisitor:\nMay I smoke?\nSherlock Holmes:\nI should prefer it.", "Sherlock Holmes", "stop")
-    assert [(turn["from"], turn["value"]) for turn in said] == [("human", "Good day."), ("gpt", "Sit down."), ("human", "May I smoke?"), ("gpt", "I should prefer it.")]
+    assert [turn["from"] for turn in said] == ["human", "gpt", "human", "gpt"]
+    assert [turn["value"] for turn in said] == ["Good day.", "Sit down.", "May I smoke?", "I should prefer it."]

@@ -143,6 +143,12 @@ def test_another_voices_line_never_becomes_part_of_a_turn(text: str) -> None:
     assert not [value for value in said if "Watson:" in value or "Hudson:" in value or "):" in value]
 
 
+def test_half_a_character_makes_the_answer_no_chat_and_the_reason_can_be_written() -> None:
+    """JSON can carry it, UTF-8 cannot: it would end the stage and lose every other answer."""
+    rule, found = reason("Visitor: Half \ud800?\nHolmes: A character.")
+    assert rule.startswith("parse.") and found.encode()
+
+
 def test_a_long_line_is_quoted_shortly() -> None:
     assert len(reason("x" * 10_000)[1]) == 300
 

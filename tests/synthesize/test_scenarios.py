@@ -12,10 +12,7 @@ from tests.project import Project
 
 @pytest.mark.parametrize(
     "content",
-    ["", "- kind: cases
-  visitor: a
-  situation: b
-"],
+    ["", "- kind: cases\n  visitor: a\n  situation: b\n"],
     ids=["empty", "no id"],
 )
 def test_scenarios_that_are_none_are_one_sentence_and_leave_earlier_outputs(tmp_path: Path, content: str) -> None:

@@ -127,7 +127,10 @@ def test_a_number_stays_the_number_it_is(tmp_path: Path, number: Any) -> None:
     assert (read, type(read)) == (number, type(number))
 
 
-@pytest.mark.parametrize("text", ["no", "yes", "on", "Off", "null", "~", "1e-05", "1e-3", "12:30", "0x1F", "017", "2024-01-01", "=", "", " x", "a: b", "# x", "{{ x }}", "é\n–"])
+@pytest.mark.parametrize(
+    "text",
+    ["no", "yes", "on", "Off", "null", "~", "1e-05", "1e-3", "12:30", "0x1F", "017", "2024-01-01", "=", "", " x", "a: b", "# x", "{{ x }}", "é\n–"],
+)
 def test_a_text_stays_the_text_it_is(tmp_path: Path, text: str) -> None:
     assert as_axolotl_reads(tmp_path, {"value": text, "list": [text]}) == {"value": text, "list": [text]}
 
@@ -138,6 +141,7 @@ def test_an_exponent_without_a_dot_in_params_reaches_axolotl_as_a_number(tmp_pat
         shutil.copy(ROOT / name, tmp_path)
     own = (tmp_path / "params.yaml").read_text(encoding="utf-8")
     line = next(line for line in own.splitlines() if line.startswith("learning_rate:"))
-    (tmp_path / "params.yaml").write_text(own.replace(line, "learning_rate: 2e-5").replace("axolotl: {}", "axolotl: {adam_epsilon: 1e-8, lr_groups: [no, 'no']}"), encoding="utf-8")
+    changed = own.replace(line, "learning_rate: 2e-5").replace("axolotl: {}", "axolotl: {adam_epsilon: 1e-8, lr_groups: [no, 'no']}")
+    (tmp_path / "params.yaml").write_text(changed, encoding="utf-8")
     read = as_axolotl_reads(tmp_path, render(load("train", tmp_path), "models/base", "scratch", True, False))
     assert (read["learning_rate"], read["adam_epsilon"], read["lr_groups"]) == (2e-05, 1e-08, ["no", "no"])

@@ -69,7 +69,9 @@ def adapter(base, tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("adapter")
     torch.manual_seed(1)
-    model = get_peft_model(LlamaForCausalLM.from_pretrained(base, dtype=torch.float32), LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "o_proj"]))
+    model = get_peft_model(
+        LlamaForCausalLM.from_pretrained(base, dtype=torch.float32), LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "o_proj"])
+    )
     for name, weight in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.1)
