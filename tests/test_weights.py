@@ -4,6 +4,8 @@ import subprocess
 import sysconfig
 from pathlib import Path
 
+import pytest
+
 from stages.common import environments
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -11,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 START = f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r}); import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'tests/weights']))"
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_weights_pass_in_the_training_environment():
     done = subprocess.run(
         [environments.python("train"), "-c", START],

@@ -60,8 +60,8 @@ def _from_wheel(name: str, version: str) -> Path:
 
 def hub_cache(repository: str, revision: str) -> Path:
     """Where huggingface_hub keeps one revision of a model: HF_HUB_CACHE, else HF_HOME/hub, else ~/.cache/huggingface/hub."""
-    home = os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface"
-    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub")
+    home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home) / "hub").expanduser()
     return cache / f"models--{repository.replace('/', '--')}" / "snapshots" / revision
 
 

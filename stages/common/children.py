@@ -27,9 +27,12 @@ def end_with_caller() -> None:
     guard.adopt_orphans()
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     # DVC starts a stage through `sh -c`, which may stay in between: then its parent is the one to watch.
-    watched = [os.getppid()]
-    if _is_shell_command(watched[0]):
-        watched.append(_parent(watched[0]))
+    caller = os.getppid()
+    if _orphaned(caller):
+        sys.exit(137)
+    watched = [caller]
+    if _is_shell_command(caller) and not _is_shell(_parent(caller)):
+        watched.append(_parent(caller))
     births = {pid: _birth(pid) for pid in watched}
 
     def watch() -> None:
@@ -59,12 +62,27 @@ def _parent(pid: int) -> int:
     return int(fields[1]) if fields else 1
 
 
-def _is_shell_command(pid: int) -> bool:
+def _orphaned(caller: int) -> bool:
+    """Whether whoever started us is gone already: its heir (init, or a subreaper) stands in another session."""
     try:
-        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return os.getsid(0) not in (os.getpid(), os.getsid(caller))
+    except ProcessLookupError:
+        return True
+
+
+def _arguments(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
-        return False
-    return arguments[0].rpartition(b"/")[2] in (b"sh", b"dash", b"bash", b"zsh") and b"-c" in arguments
+        return [b""]
+
+
+def _is_shell(pid: int) -> bool:
+    return _arguments(pid)[0].rpartition(b"/")[2].lstrip(b"-") in (b"sh", b"dash", b"bash", b"zsh", b"fish", b"ksh")
+
+
+def _is_shell_command(pid: int) -> bool:
+    return _is_shell(pid) and b"-c" in _arguments(pid)
 
 
 @contextmanager
@@ -92,7 +110,8 @@ def child(command: list[str], environment: dict[str, str], output: IO | None = N
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        guard.end_descendants(os.getpid(), grace=0)  # a guard that was itself killed leaves its tree to us
+        if process.returncode < 0:
+            guard.end_descendants(os.getpid(), grace=0)  # a guard that was itself killed leaves its tree to us
 
 
 def last_lines(path: Path, count: int = 25) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
-from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, DefaultAsyncHttpxClient
 from tqdm import tqdm
 
 from stages.common.errors import UserError
@@ -35,7 +36,10 @@ def ask(url: str, key: str, requests: list[dict], concurrency: int, label: str) 
 
 async def _ask_all(url: str, key: str, requests: list[dict], concurrency: int, label: str) -> list[Answer]:
     gate = asyncio.Semaphore(concurrency)
-    async with AsyncOpenAI(base_url=url, api_key=key, max_retries=0, timeout=TIMEOUT_SECONDS) as client:
+    # A company's proxy must not come between us and a server on this machine.
+    here = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+    http = DefaultAsyncHttpxClient(trust_env=False) if here else None
+    async with AsyncOpenAI(base_url=url, api_key=key, max_retries=0, timeout=TIMEOUT_SECONDS, http_client=http) as client:
         with tqdm(total=len(requests), desc=label, unit="answer", dynamic_ncols=True) as bar:
 
             async def one(request: dict) -> Answer:
@@ -61,20 +65,34 @@ async def _plain(work) -> Answer | UserError:
         return error
 
 
+def _seconds(after: str | None, otherwise: float) -> float:
+    """Retry-After in seconds; `otherwise` where there is none, or a date (RFC 9110, 10.2.3)."""
+    try:
+        return float(after)
+    except (TypeError, ValueError):
+        return otherwise
+
+
 async def _ask(client: AsyncOpenAI, request: dict) -> Answer:
     for attempt in range(1, ATTEMPTS + 1):
         try:
             reply = await client.chat.completions.create(**request)
         except APIStatusError as error:
             if (error.status_code != 429 and error.status_code < 500) or attempt == ATTEMPTS:
-                raise UserError(f"the endpoint answered {error.status_code} to model {request['model']}: {error.message[:300]}") from None
-            wait = float(error.response.headers.get("retry-after") or 2**attempt)
+                said = error.message.replace(client.api_key, "***")[:300]  # some servers repeat the key
+                raise UserError(f"the endpoint answered {error.status_code} to model {request['model']}: {said}") from None
+            wait = _seconds(error.response.headers.get("retry-after"), 2.0**attempt)
         except (APIConnectionError, APITimeoutError) as error:
             if attempt == ATTEMPTS:
                 raise UserError(f"no answer from {client.base_url}: {error}") from None
             wait = 2.0**attempt
+        except ValueError as error:
+            raise UserError(f"{client.base_url} sent no JSON to model {request['model']}: {error}") from None
         else:
+            if not getattr(reply, "choices", None):
+                raise UserError(f"{client.base_url} sent no chat completion to model {request['model']}: {' '.join(str(reply).split())[:200]}")
             choice, usage = reply.choices[0], reply.usage
-            return Answer(choice.message.content or "", choice.finish_reason, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
+            text = (choice.message.content or "").encode("utf-8", "replace").decode()  # JSON can hold half a surrogate pair, UTF-8 cannot
+            return Answer(text, choice.finish_reason, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
         await asyncio.sleep(min(wait, 60.0))
     raise AssertionError("unreachable")

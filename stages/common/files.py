@@ -103,6 +103,7 @@ def new_folder(path: str | Path) -> Iterator[Path]:
         if not Path("/proc", left.name.split(".")[-2]).exists():
             shutil.rmtree(left, ignore_errors=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    shutil.rmtree(beside, ignore_errors=True)  # in a container the killed run had our own number
     beside.mkdir()
     try:
         yield beside

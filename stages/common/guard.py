@@ -57,12 +57,10 @@ def end_descendants(root: int, grace: float = GRACE_SECONDS) -> None:
         for pid in set(alive) - asked:
             _signal(pid, signal.SIGTERM)
             asked.add(pid)
-        _reap()
         time.sleep(0.05)
     while alive := descendants(root):
         for pid in alive:
             _signal(pid, signal.SIGKILL)
-        _reap()
         time.sleep(0.05)
 
 
@@ -70,14 +68,6 @@ def _signal(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
     except ProcessLookupError:
-        pass
-
-
-def _reap() -> None:
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
         pass
 
 

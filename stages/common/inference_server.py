@@ -92,7 +92,7 @@ def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str,
 def post(url: str, body: dict, timeout: float = 60) -> dict:
     """One JSON request to the server. Raises OSError where it does not answer."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=timeout) as response:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=timeout) as response:
         return json.load(response)
 
 

@@ -23,6 +23,7 @@ def model_card(manifest: dict, trained: list[dict], params: Mapping, found: dict
     """Markdown with a YAML head: base and its origin, licence and number of chats of every data source, parameters, parity."""
     sources = Counter((chat["character"], chat["source"]["kind"], chat["source"].get("teacher", "-"), chat["source"]["license"]) for chat in trained)
     revision = f" at revision `{manifest['revision']}`" if manifest["revision"] else ""
+    shown = {name: params[name] for name in SHOWN} | {"lora_alpha": params["lora_alpha"] or 2 * params["lora_r"]}
     lines = [
         "---",
         f"base_model: {manifest['reference']}",
@@ -50,7 +51,7 @@ def model_card(manifest: dict, trained: list[dict], params: Mapping, found: dict
         "",
         "## Parameters",
         "",
-        *[f"- `{name}`: {params[name]}" for name in SHOWN],
+        *[f"- `{name}`: {shown[name]}" for name in SHOWN],
         "",
         "## Parity with base + adapter",
         "",

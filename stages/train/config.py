@@ -31,7 +31,7 @@ def precision(wanted: bool | str, gpu: bool, cpu_flags: set[str]) -> bool:
 def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: bool) -> dict:
     """The Axolotl config of a run that reads data/splits/ and works in `scratch`.
 
-    Keys of the `axolotl` parameter win over everything but the paths.
+    Keys of the `axolotl` parameter win over everything but the paths; our plugin stands behind its plugins.
     """
     config = {name: params[name] for name in PASSED}
     config["lora_alpha"] = params["lora_alpha"] or 2 * params["lora_r"]
@@ -53,13 +53,13 @@ def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: 
         "dataloader_pin_memory": gpu,
         "save_safetensors": True,
         "strict": False,
-        "plugins": ["stages.weights.plugin.DramatisPlugin"],
     }
     if not gpu:
         # Axolotl turns its Triton kernels on by itself; they need a GPU.
         config |= {f"lora_{part}_kernel": False for part in ("mlp", "qkv", "o", "embedding")}
     config |= params["axolotl"]
     config |= {
+        "plugins": [*params["axolotl"].get("plugins", []), "stages.weights.plugin.DramatisPlugin"],
         "base_model": base,
         "datasets": [{"path": "data/splits/train.jsonl", "ds_type": "json", "split": "train", **DATASET}],
         "test_datasets": [{"path": "data/splits/validation.jsonl", "ds_type": "json", "split": "train", **DATASET}],
