@@ -12,17 +12,18 @@ from transformers import TrainerCallback
 
 
 class Stopwatch(TrainerCallback):
-    """Writes stopwatch.json when training ends."""
+    """Writes stopwatch.json when training ends. The first step, which warms up, is left out of both figures."""
 
     def __init__(self, path: Path):
         self.path = path
+        self.first: tuple[float, int] | None = None
 
-    def on_train_begin(self, args, state, control, **kwargs):
-        self.started = time.monotonic()
+    def on_step_end(self, args, state, control, **kwargs):
+        self.last = time.monotonic(), int(state.num_input_tokens_seen)
+        self.first = self.first or self.last
 
     def on_train_end(self, args, state, control, **kwargs):
-        seconds = time.monotonic() - self.started
-        tokens = int(state.num_input_tokens_seen)
+        seconds, tokens = (end - start for start, end in zip(self.first, self.last, strict=True))
         self.path.write_text(json.dumps({"tokens": tokens, "seconds": seconds, "tokens_per_second": tokens / seconds}))
 
 

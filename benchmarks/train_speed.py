@@ -1,9 +1,9 @@
 """`python -m benchmarks.train_speed [--pairs N] [--steps N]`: our training on a CPU against Axolotl's own float32 default, in pairs.
 
-Both train the same chats of data/splits/ with the same rank, modules, learning rate and effective batch, through Axolotl itself, one
+Both train the same chats of data/splits/ with the same rank, modules, learning rate, micro batch and accumulation, through Axolotl itself, one
 after the other, in turn. "ours" is the config that stage train renders; "axolotl" is what an Axolotl user gets on a CPU who sets nothing
 but what it cannot do without: float32, no plugin, no grouping by length, its Triton kernels off. Tokens are those of the chats, padding
-not counted; seconds are the trainer's own, from the first step to the last, without evaluation.
+not counted; seconds run from the end of the first step to the end of the last, without evaluation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from stages.common import base_models, environments
 from stages.common.chats import read
 from stages.common.errors import UserError, run
 from stages.common.params import load
-from stages.train.__main__ import BASE, cpu_flags, write_yaml
+from stages.train.__main__ import BASE, SPLITS, cpu_flags, write_yaml
 from stages.train.axolotl import command, cpu_settings
 from stages.train.config import precision, render
 
@@ -28,20 +28,16 @@ def configs(steps: int, scratch: Path) -> dict[str, dict]:
     params = load("train")
     shared = {"max_steps": steps, "warmup_ratio": 0.1}
     ours = render(params, str(base_models.weights_folder(BASE)), str(scratch / "ours"), precision(params["bf16"], False, cpu_flags()), False) | shared
-    batch = params["micro_batch_size"] * params["gradient_accumulation_steps"]
     theirs = ours | {
         "output_dir": str(scratch / "axolotl"),
         "dataset_prepared_path": str(scratch / "axolotl" / "prepared"),
         "bf16": False,
         "group_by_length": False,
-        # The usual split of an effective batch of 8 on two cores, as in the guide's peers' CPU examples.
-        "micro_batch_size": min(4, batch),
-        "gradient_accumulation_steps": max(1, batch // 4),
         "plugins": ["benchmarks.stopwatch.StopwatchPlugin"],
     }
     for config in (ours, theirs):
         config.pop("eval_steps")
-        config.pop("test_datasets")
+        config["eval_strategy"] = "no"
     ours["plugins"] = ["stages.weights.plugin.DramatisPlugin", "benchmarks.stopwatch.StopwatchPlugin"]
     return {"ours": ours, "axolotl": theirs}
 
@@ -50,7 +46,7 @@ def measure(name: str, config: dict, scratch: Path) -> dict[str, float]:
     """One run: its tokens a second, seconds and last loss."""
     folder = Path(config["output_dir"])
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "handed.json").write_text(json.dumps({"train": len(read("data/splits/train.jsonl")), "validation": 0}))
+    (folder / "handed.json").write_text(json.dumps({name: len(read(path)) for name, path in SPLITS.items()}))
     write_yaml(folder / "axolotl.yaml", config)
     settings = cpu_settings() if name == "ours" else {"OMP_NUM_THREADS": cpu_settings()["OMP_NUM_THREADS"]}
     with open(folder / "log.txt", "w") as log:

@@ -79,6 +79,8 @@ def scratch(name: str) -> Iterator[Path]:
 def silent(**extra: str) -> dict[str, str]:
     """The environment of a child process: this one's, without telemetry, offline where nobody said otherwise, plus `extra`.
 
-    `HF_HUB_OFFLINE=0` in the caller's environment lets a hub model be fetched.
+    `HF_HUB_OFFLINE=0` in the caller's environment lets a hub model be fetched. Bytecode is written even where the caller
+    forbids it: vLLM and Axolotl import tens of thousands of lines, which would be compiled again at every start.
     """
-    return {"HF_HUB_OFFLINE": "1", **os.environ, **SILENCE, **extra}
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {"HF_HUB_OFFLINE": "1", **inherited, **SILENCE, **extra}
