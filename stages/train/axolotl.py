@@ -41,11 +41,13 @@ def train(config: Path, scratch: Path, gpu: bool) -> list[dict]:
         children.child(command(config, gpu), environment, output) as process,
         tqdm(unit="step", desc="train", dynamic_ncols=True) as bar,
     ):
+        lines: list[dict] = []
         while process.poll() is None:
-            show(bar, progress.read(watched))
             time.sleep(POLL_SECONDS)
+            if len(found := progress.read(watched)) > len(lines):
+                show(bar, lines := found)
         lines = progress.read(watched)
-        show(bar, lines)
+        show(bar, lines)  # the last evaluation is logged after the last step
     # Axolotl saves and exits 0 on Ctrl-C: only the plugin's mark, written last, says that training reached its end.
     if process.returncode != 0 or not (scratch / "finished.json").exists():
         raise UserError(f"training did not finish (exit status {process.returncode}). The end of {log}:\n{children.last_lines(log)}")
@@ -54,7 +56,7 @@ def train(config: Path, scratch: Path, gpu: bool) -> list[dict]:
 
 def show(bar: tqdm, lines: list[dict]) -> None:
     """Move the bar to the last step and write the curves so far."""
-    if not lines or (bar.n == lines[-1]["step"] and bar.total):
+    if not lines:
         return
     bar.total = lines[-1]["steps"]
     losses = [line["loss"] for line in lines if "loss" in line]
