@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stages.answer.choice import choose
+from stages.answer.own_words import margin, sample
 from stages.common import base_models, characters, chats, children, completions, environments, inference_server
 from stages.common.errors import UserError, run
 from stages.common.files import read_jsonl, write_json, write_jsonl
 from stages.common.params import load
 
 ADAPTER = Path("models/adapter")
+ARMS = {"prompted": "base", "tuned": "adapter"}  # and under which name the server knows each
 SETS = {"evaluation": ("data/prompts/evaluation.jsonl", "topic"), "redteam": ("data/prompts/redteam.jsonl", "category")}
 SPLITS = {"validation": "data/splits/validation.jsonl", "test": "data/splits/test.jsonl"}
 
@@ -21,12 +23,14 @@ def main() -> None:
     params = load("answer")
     base = base_models.weights_folder("models/base")
     asked = questions(params)
-    answers = speak(base, asked, params)
-    losses = score(base)
+    prompts = {character: characters.system_prompt(card, params["curate.user"]) for character, card in characters.read_all().items()}
+    answers = speak(base, asked, prompts, params)
+    losses, margins = score(base, answers, prompts)
     write_jsonl("data/answers/answers.jsonl", answers)
     write_jsonl("data/answers/losses.jsonl", losses)
+    counts = {f"{name}_prompts": sum(question["set"] == name for question in asked) for name in SETS}
     cut = sum(answer["finish"] == "length" for answer in answers)
-    write_json("metrics/answer.json", {**{f"{name}_prompts": sum(q["set"] == name for q in asked) for name in SETS}, "answers": len(answers), "cut_off": cut})
+    write_json("metrics/answer.json", {**counts, "answers": len(answers), "cut_off": cut, **{f"{arm}.margin": nats for arm, nats in margins.items()}})
 
 
 def questions(params: Mapping) -> list[dict]:
@@ -39,25 +43,23 @@ def questions(params: Mapping) -> list[dict]:
     return asked
 
 
-def speak(base: Path, asked: list[dict], params: Mapping) -> list[dict]:
-    """The answers of both arms, in the order of the arms and the prompts."""
-    arms = {"prompted": "base", "tuned": "adapter"}
+def speak(base: Path, asked: list[dict], prompts: Mapping[str, str], params: Mapping) -> list[dict]:
+    """The answers of both arms, in the order of the arms and the prompts; `prompts` gives each character's system prompt."""
     with inference_server.serve(base, "base", ADAPTER / "chat_template.jinja", params["answer.seed"], {"adapter": ADAPTER.resolve()}) as url:
         if not inference_server.differs(url, "base", "adapter"):
             raise UserError("vLLM answers as the base under the adapter's name: its log-probabilities are the same")
         # One arm after the other, never mixed: vLLM's CPU LoRA (vllm/lora/ops/torch_ops/lora_ops.py, 0.32) takes "no adapter", index -1, for
         # the last adapter, so that in a mixed batch the base speaks with the adapter's words (measured: 64 words an answer instead of 122).
-        given = {arm: completions.ask(url, "none", requests(model, asked, params), params["answer.concurrency"], arm) for arm, model in arms.items()}
+        given = {arm: completions.ask(url, "none", requests(model, asked, prompts, params), params["answer.concurrency"], arm) for arm, model in ARMS.items()}
     return [
         {"arm": arm, **question, "answer": answer.text.strip(), "finish": answer.finish}
-        for arm in arms
+        for arm in ARMS
         for question, answer in zip(asked, given[arm], strict=True)
     ]
 
 
-def requests(model: str, asked: list[dict], params: Mapping) -> list[dict]:
+def requests(model: str, asked: list[dict], prompts: Mapping[str, str], params: Mapping) -> list[dict]:
     """One chat request for each question: the character's system prompt, the prompt, and explicit sampling."""
-    prompts = {character: characters.system_prompt(card, params["curate.user"]) for character, card in characters.read_all().items()}
     sampling = {name: params[f"answer.{name}"] for name in ("temperature", "top_p", "max_tokens")}
     return [
         {
@@ -69,15 +71,23 @@ def requests(model: str, asked: list[dict], params: Mapping) -> list[dict]:
     ]
 
 
-def score(base: Path) -> list[dict]:
-    """The loss of both arms on every held-out chat, from the weights and not through the server: the same numbers as in training."""
+def score(base: Path, answers: list[dict], prompts: Mapping[str, str]) -> tuple[list[dict], dict[str, float]]:
+    """The loss of both arms on every held-out chat, and by arm how much likelier its answers are under its own weights.
+
+    From the weights and not through the server: the same numbers as in training, and a second opinion on what was served.
+    """
     with environments.scratch("score") as scratch:
         job, out = scratch / "job.json", scratch / "losses.jsonl"
-        write_json(job, {"base": str(base), "adapter": str(ADAPTER), "files": SPLITS})
+        said = {f"said by {arm}": str(scratch / f"{arm}.jsonl") for arm in ARMS}
+        for arm, path in zip(ARMS, said.values(), strict=True):
+            write_jsonl(path, sample([answer for answer in answers if answer["arm"] == arm], prompts))
+        write_json(job, {"base": str(base), "adapter": str(ADAPTER), "files": SPLITS | said})
         children.run(
             [environments.python("train"), "-m", "stages.weights.score", str(job), str(out)], environments.silent(), environments.state("logs") / "score.log"
         )
-        return read_jsonl(out)
+        rows = read_jsonl(out)
+    margins = {arm: margin(arm, [row for row in rows if row["split"] == f"said by {arm}"]) for arm in ARMS}
+    return [row for row in rows if row["split"] in SPLITS], margins
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ def keep(scratch: Path, config: dict) -> None:
     with new_folder("models/adapter") as folder:
         shutil.copyfile(scratch / "adapter_model.safetensors", folder / "adapter_model.safetensors")
         adapter = read_json(scratch / "adapter_config.json") | {"base_model_name_or_path": BASE}
+        adapter["target_modules"] = sorted(adapter["target_modules"])  # PEFT keeps a set: its order is the hash seed's
         write_json(folder / "adapter_config.json", adapter)
         write_yaml(folder / "axolotl.yaml", config)
         for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):

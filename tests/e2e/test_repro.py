@@ -80,6 +80,7 @@ def test_both_arms_answered_every_prompt(clone):
     assert asked["prompted"] == asked["tuned"]
     assert len(asked["tuned"]) == 12
     assert sum(bool(answer["answer"]) for answer in answers) >= 22
+    assert {"prompted.margin", "tuned.margin"} < set(clone.json("metrics/answer.json"))
 
 
 def test_the_evaluation_has_the_promised_figures_with_ordered_intervals(clone):

@@ -1,4 +1,4 @@
-"""tools/pictures.py: the pipeline's picture against dvc.yaml, read here in another way, and the losses' against a CSV of a few lines."""
+"""tools/pictures: the pipeline's picture against dvc.yaml, read here in another way, and the losses' against a CSV of a few lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 
 from stages.common.errors import UserError
 from stages.common.params import read_yaml
-from tools import pictures
+from tools.pictures import loss, pipeline, svg
+from tools.pictures.__main__ import main
 
 ROOT = Path(__file__).resolve().parents[2]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -41,24 +42,24 @@ def project(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plots" / "train").mkdir(parents=True)
     (tmp_path / "dvc.yaml").write_text((ROOT / "dvc.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    (tmp_path / pictures.TRAINING).write_text(LOSS)
-    (tmp_path / pictures.VALIDATION).write_text(EVAL_LOSS)
+    (tmp_path / loss.TRAINING).write_text(LOSS)
+    (tmp_path / loss.VALIDATION).write_text(EVAL_LOSS)
     return tmp_path
 
 
 def test_the_committed_pipeline_picture_is_what_dvc_yaml_gives_now():
     committed = (ROOT / "docs" / "pipeline.svg").read_bytes()
-    assert committed == pictures.pipeline(DVC).encode(), "draw it again: python -m tools.pictures"
+    assert committed == pipeline.draw(DVC).encode(), "draw it again: python -m tools.pictures"
 
 
 def test_every_stage_of_dvc_yaml_has_words_and_is_drawn_once():
-    drawn = [group.get("data-stage") for group in ElementTree.fromstring(pictures.pipeline(DVC)).iter(f"{SVG}g") if group.get("data-stage")]
-    assert set(pictures.STAGES) == set(DVC["stages"])
+    drawn = [group.get("data-stage") for group in ElementTree.fromstring(pipeline.draw(DVC)).iter(f"{SVG}g") if group.get("data-stage")]
+    assert set(pipeline.STAGES) == set(DVC["stages"])
     assert sorted(drawn) == sorted(DVC["stages"])
 
 
 def test_every_drawn_arrow_is_a_real_dependency():
-    for (start, end), drawn in arrows(pictures.pipeline(DVC)).items():
+    for (start, end), drawn in arrows(pipeline.draw(DVC)).items():
         stage = DVC["stages"][end]
         for read in itertools.chain(*drawn):
             assert read in stage["deps"] or read in stage["params"], f"{end} does not read {read}"
@@ -67,7 +68,7 @@ def test_every_drawn_arrow_is_a_real_dependency():
 
 
 def test_every_dependency_between_stages_is_an_arrow_or_a_path_of_arrows():
-    drawn = {pair for pair in arrows(pictures.pipeline(DVC)) if pair[0] in DVC["stages"]}
+    drawn = {pair for pair in arrows(pipeline.draw(DVC)) if pair[0] in DVC["stages"]}
     reached = set(drawn)
     for _ in DVC["stages"]:
         reached |= {(a, d) for a, b in reached for c, d in drawn if b == c}
@@ -77,13 +78,13 @@ def test_every_dependency_between_stages_is_an_arrow_or_a_path_of_arrows():
 
 
 def test_only_the_arrows_kept_on_purpose_are_implied_by_a_longer_path():
-    drawn = {pair for pair in arrows(pictures.pipeline(DVC)) if pair[0] in DVC["stages"]}
+    drawn = {pair for pair in arrows(pipeline.draw(DVC)) if pair[0] in DVC["stages"]}
     expected = "base-train base-merge curate-synthesize synthesize-filter filter-split split-train split-evaluate train-answer train-merge answer-evaluate"
     assert drawn == {tuple(pair.split("-")) for pair in expected.split()}
 
 
 def test_what_people_bring_points_to_its_first_readers():
-    drawn = {(start, end): files for (start, end), files in arrows(pictures.pipeline(DVC)).items() if start not in DVC["stages"]}
+    drawn = {(start, end): files for (start, end), files in arrows(pipeline.draw(DVC)).items() if start not in DVC["stages"]}
     assert drawn == {
         ("data/characters", "curate"): [["data/characters"]],
         ("data/gold", "curate"): [["data/gold"]],
@@ -96,11 +97,11 @@ def test_what_people_bring_points_to_its_first_readers():
 
 def test_a_file_inside_an_out_folder_is_a_dependency_on_its_stage():
     stages = {"a": {"outs": ["models/a"]}, "b": {"deps": ["models/a/config.json", "models/ab"]}, "c": {"deps": ["models/ab"]}}
-    assert pictures.flows(stages) == {("a", "b"): ["models/a/config.json"]}
+    assert pipeline.flows(stages) == {("a", "b"): ["models/a/config.json"]}
 
 
 def test_an_arrow_that_a_longer_path_implies_is_left_out():
-    assert pictures.without_implied([("a", "b"), ("b", "c"), ("c", "d"), ("a", "d"), ("a", "c"), ("e", "d")]) == [
+    assert pipeline.without_implied([("a", "b"), ("b", "c"), ("c", "d"), ("a", "d"), ("a", "c"), ("e", "d")]) == [
         ("a", "b"),
         ("b", "c"),
         ("c", "d"),
@@ -109,15 +110,15 @@ def test_an_arrow_that_a_longer_path_implies_is_left_out():
 
 
 def test_each_stage_stands_below_all_that_it_reads():
-    row = pictures.rows(DVC["stages"])
-    for giver, taker in pictures.flows(DVC["stages"]):
+    row = pipeline.rows(DVC["stages"])
+    for giver, taker in pipeline.flows(DVC["stages"]):
         assert row[giver] < row[taker]
     assert row["base"] == row["train"] - 1
 
 
 def test_no_two_shapes_overlap_and_all_lie_on_the_panel():
-    shapes = list(pictures.places(DVC["stages"]).values())
-    assert all(0 < shape.left and shape.right < pictures.WIDTH and shape.top > 0 for shape in shapes)
+    shapes = list(pipeline.places(DVC["stages"]).values())
+    assert all(0 < shape.left and shape.right < svg.WIDTH and shape.top > 0 for shape in shapes)
     for a, b in itertools.combinations(shapes, 2):
         assert a.right < b.left or b.right < a.left or a.bottom < b.top or b.bottom < a.top
 
@@ -125,30 +126,30 @@ def test_no_two_shapes_overlap_and_all_lie_on_the_panel():
 def test_the_words_of_a_stage_fit_into_its_box_in_a_wide_font():
     # 6.4 and 6.9 pixels a letter: DejaVu Sans at 12.5 pixels and a monospaced font at 11.5; 10.5: DejaVu Sans Bold at 15.
     for name, stage in DVC["stages"].items():
-        width = pictures.STAGES[name].column[1]
-        assert len(pictures.STAGES[name].words) * 6.4 <= width - 17 - 6, name
-        assert len(name) * 10.5 + len(pictures._folder(stage)) * 6.9 <= width - 17 - 12, name
+        width = pipeline.STAGES[name].column[1]
+        assert len(pipeline.STAGES[name].words) * 6.4 <= width - 17 - 6, name
+        assert len(name) * 10.5 + len(pipeline._folder(stage)) * 6.9 <= width - 17 - 12, name
 
 
 def test_a_stage_without_words_is_named_in_one_sentence():
     dvc = deepcopy(DVC)
     dvc["stages"]["distil"] = {"cmd": "true"}
-    with pytest.raises(UserError, match=r"^dvc.yaml and STAGES in tools/pictures.py differ in distil: give each stage its words there$"):
-        pictures.pipeline(dvc)
+    with pytest.raises(UserError, match=r"^dvc.yaml and STAGES in tools/pictures/pipeline.py differ in distil: give each stage its words there$"):
+        pipeline.draw(dvc)
 
 
 def test_data_that_no_stage_writes_and_no_input_names_is_named_in_one_sentence():
     dvc = deepcopy(DVC)
     dvc["stages"]["curate"]["deps"].append("data/raw")
-    with pytest.raises(UserError, match=r"INPUTS in tools/pictures.py differ in data/raw: "):
-        pictures.pipeline(dvc)
+    with pytest.raises(UserError, match=r"INPUTS in tools/pictures/pipeline.py differ in data/raw: "):
+        pipeline.draw(dvc)
 
 
 def test_an_input_that_no_stage_reads_any_more_is_named_in_one_sentence():
     dvc = deepcopy(DVC)
     dvc["stages"]["curate"]["deps"].remove("data/gold")
-    with pytest.raises(UserError, match=r"INPUTS in tools/pictures.py differ in data/gold: "):
-        pictures.pipeline(dvc)
+    with pytest.raises(UserError, match=r"INPUTS in tools/pictures/pipeline.py differ in data/gold: "):
+        pipeline.draw(dvc)
 
 
 def test_hostile_text_is_escaped():
@@ -157,7 +158,7 @@ def test_hostile_text_is_escaped():
     dvc["stages"]["curate"]["desc"] = hostile
     for name in ("synthesize", "filter"):
         dvc["stages"][name]["deps"] = [f"{hostile}/chats.jsonl" if dep == "data/curated/chats.jsonl" else dep for dep in dvc["stages"][name]["deps"]]
-    svg = pictures.pipeline(dvc)
+    svg = pipeline.draw(dvc)
     assert "<script" not in svg
     root = ElementTree.fromstring(svg)
     assert arrows(svg)["curate", "synthesize"] == [[f"{hostile}/chats.jsonl"]]
@@ -166,27 +167,27 @@ def test_hostile_text_is_escaped():
 
 
 def test_both_pictures_are_written_the_same_each_time_and_parse_with_title_and_description(project):
-    pictures.main()
+    main()
     first = {path.name: path.read_bytes() for path in (project / "docs").iterdir()}
-    pictures.main()
+    main()
     assert {path.name: path.read_bytes() for path in (project / "docs").iterdir()} == first
     assert sorted(first) == ["loss.svg", "pipeline.svg"]
-    for svg in first.values():
-        root = ElementTree.fromstring(svg)
+    for drawn in first.values():
+        root = ElementTree.fromstring(drawn)
         assert [child.tag for child in root][:2] == [f"{SVG}title", f"{SVG}desc"]
         assert root.get("aria-labelledby") == "title about"
-        assert b"prefers-color-scheme: dark" in svg
-        assert re.findall(rb"(?:href|src|url)\W+\w*:", svg) == []
+        assert b"prefers-color-scheme: dark" in drawn
+        assert re.findall(rb"(?:href|src|url)\W+\w*:", drawn) == []
 
 
 def test_both_pictures_have_the_reports_colours_light_and_dark():
-    light, dark = pictures._colours()
+    light, dark = svg._colours()
     assert (light["paper"], light["prompted"], light["tuned"]) == ("#fbfaf6", "#a84700", "#005f9e")
     assert (dark["paper"], dark["prompted"], dark["tuned"]) == ("#17181b", "#f2a65a", "#74bdf2")
 
 
 def test_the_loss_lines_begin_and_end_where_their_steps_and_losses_lie(project):
-    pictures.main()
+    main()
     root = ElementTree.fromstring((project / "docs" / "loss.svg").read_text())
     drawn = {}
     for group in root.iter(f"{SVG}g"):
@@ -210,22 +211,22 @@ def test_the_loss_lines_begin_and_end_where_their_steps_and_losses_lie(project):
     ],
 )
 def test_ticks_are_round_and_enclose_the_values(low, high, least, expected):
-    assert pictures.ticks(low, high, least) == expected
+    assert loss.ticks(low, high, least) == expected
 
 
 def test_labels_of_lines_that_end_together_are_moved_apart():
-    assert pictures._apart([100, 102], 36) == [83, 119]
-    assert pictures._apart([200, 100], 36) == [200, 100]
+    assert loss._apart([100, 102], 36) == [83, 119]
+    assert loss._apart([200, 100], 36) == [200, 100]
 
 
 def test_a_training_of_one_step_is_drawn():
-    ElementTree.fromstring(pictures.losses([(1, 4.0)], [(0, 4.0)]))
+    ElementTree.fromstring(loss.draw([(1, 4.0)], [(0, 4.0)]))
 
 
 def test_without_a_training_the_pipeline_is_still_drawn_and_one_sentence_says_what_to_run(project):
-    (project / pictures.VALIDATION).unlink()
+    (project / loss.VALIDATION).unlink()
     with pytest.raises(UserError, match=r"^plots/train/eval_loss.csv: no such file; run `dvc repro` first, whose train stage writes it$"):
-        pictures.main()
+        main()
     assert [path.name for path in (project / "docs").iterdir()] == ["pipeline.svg"]
 
 
@@ -240,6 +241,6 @@ def test_without_a_training_the_pipeline_is_still_drawn_and_one_sentence_says_wh
     ],
 )
 def test_a_file_of_losses_that_cannot_be_drawn_is_named_with_its_line(project, text, sentence):
-    (project / pictures.TRAINING).write_text(text)
+    (project / loss.TRAINING).write_text(text)
     with pytest.raises(UserError, match=sentence):
-        pictures.main()
+        main()
