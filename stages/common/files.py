@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,9 +41,26 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def write_jsonl(path: str | Path, records: Iterable[dict]) -> None:
+@contextmanager
+def new_lines(path: str | Path) -> Iterator[Callable[[Mapping], None]]:
+    """Yield a function that adds one record to a JSONL file; the file takes its place when the block ends well. Nothing is held in memory."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with open(beside, "wb") as file:
+            yield lambda record: file.write(json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+        _flush(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_jsonl(path: str | Path, records: Iterable[Mapping]) -> None:
     """Write one JSON object a line, in the order given."""
-    write_text(path, "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in records))
+    with new_lines(path) as add:
+        for record in records:
+            add(record)
 
 
 def read_json(path: str | Path) -> Any:

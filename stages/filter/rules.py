@@ -45,6 +45,13 @@ def character_break(chat: dict, name: str, limits: Limits) -> Drop | None:
     return None
 
 
+def speaking_for_the_visitor(chat: dict, name: str, limits: Limits) -> Drop | None:
+    """The character's turn holds a line of the visitor's, as curate marked it."""
+    if "speaks-for-user" in chat.get("marks", ()):
+        return Drop("character_break.speaks_for_user", "a line of the visitor's in the character's turn", "each speaks for himself")
+    return None
+
+
 def length(chat: dict, name: str, limits: Limits) -> Drop | None:
     """A reply is shorter or longer than the character speaks."""
     for reply in spoken(chat, "gpt"):
@@ -99,7 +106,7 @@ def repetition_across_turns(chat: dict, name: str, limits: Limits) -> Drop | Non
 
 
 Rule = Callable[[dict, str, Limits], Drop | None]
-RULES: tuple[Rule, ...] = (length, assistant_speech, character_break, repetition_in_reply, repetition_across_turns)
+RULES: tuple[Rule, ...] = (length, assistant_speech, character_break, speaking_for_the_visitor, repetition_in_reply, repetition_across_turns)
 
 # Of equal chats the one nearest to a human hand stays.
 PREFERENCE = ("gold", "log", "import", "book", "synthetic")
