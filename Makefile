@@ -1,10 +1,10 @@
 # Thin: each target is a line or two. `make` alone lists them.
 PYTHON ?= python3
 
-.PHONY: help setup repro test test-fast lint lock
+.PHONY: help setup repro test test-fast new-character lint lock
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## build the three environments; does nothing where they are up to date
 	@$(PYTHON) -m tools.setup
@@ -17,6 +17,9 @@ test: setup ## all tests, the real pipeline included
 
 test-fast: setup ## the tests that take no more than seconds each
 	.venv/bin/python -m pytest -m "not slow"
+
+new-character: setup ## lay out a card and a gold file: make new-character NAME="Long John Silver"
+	@.venv/bin/python -m tools.new_character "$$NAME"
 
 lint: setup ## ruff: style, imports, likely bugs
 	.venv/bin/python -m ruff check .
