@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from stages.common.characters import fill, system_prompt
+from stages.common.characters import fill, spoken_name, system_prompt
 from stages.common.chats import chat_id
 from stages.common.schemas import fault
 
@@ -26,7 +26,7 @@ def to_chat(value: Any, character: str, card: dict, user: str, license: str, fil
     speakers = [turn["from"] for turn in turns]
     if len(own_system) > 1 or speakers != ["human", "gpt"] * (len(turns) // 2) or not turns:
         return None, reject(file, line, "turns", ", ".join(t["from"] for t in value["conversations"]), "human and gpt in turn, the character last")
-    said = [{"from": turn["from"], "value": fill(turn["value"], card["name"], user).strip()} for turn in turns]
+    said = [{"from": turn["from"], "value": fill(turn["value"], spoken_name(card), user).strip()} for turn in turns]
     return {
         "id": chat_id(character, "gold", said),
         "character": character,
