@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from stages.common.characters import fill
+from stages.common.characters import fill, spoken_name
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,8 @@ def messages(draw: Draw, card: dict) -> list[dict]:
 
     Examples as earlier answers, and not as quotations inside the task, are what small teachers follow best.
     """
-    name = card["name"]
-    about = fill(card["description"], name, "a visitor")
+    name, spoken = card["name"], spoken_name(card)
+    about = fill(card["description"], spoken, "a visitor")
     task = (
         f"You write short dialogues between {name} and a visitor. {about} {card['personality']} "
         f"Each dialogue has two or three exchanges. Every line begins with 'Visitor:' or '{name}:'. The visitor speaks first and {name} last. "
@@ -64,4 +64,4 @@ def messages(draw: Draw, card: dict) -> list[dict]:
             wish(example.get("visitor", "a caller"), f"They speak of {example.get('topic', 'this and that').replace('-', ' ')}."),
             {"role": "assistant", "content": transcript(example, name)},
         ]
-    return [*turns, wish(draw.scenario["visitor"], fill(draw.scenario["situation"], name, "the visitor"))]
+    return [*turns, wish(draw.scenario["visitor"], fill(draw.scenario["situation"], spoken, "the visitor"))]
