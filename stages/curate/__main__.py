@@ -22,16 +22,13 @@ from stages.curate.seen import seen
 from stages.curate.sources import Source, sources
 from stages.curate.unpacking import unpacked
 
-FORGET = "data/raw/forget.txt"
-
 
 def main() -> None:
     children.end_with_caller()
     params = load("curate")
     cards = chosen(characters.read_all(), params["characters"])
-    rules = Rules(
-        params["curate.user"], params["curate.quotes"], params["curate.licenses_allowed"], consent.read(params["curate.consent"]), forgetting.read(FORGET)
-    )
+    consented = consent.read(params["curate.consent"]) if params["curate.consent"] else frozenset()
+    rules = Rules(params["curate.user"], params["curate.quotes"], params["curate.licenses_allowed"], consented, forgetting.read())
     doors = {name: Door(name, card, rules) for name, card in cards.items()}
     files = list(sources(params["curate.sources"], characters.read_all(), set(cards)))
     kept, rejected, mended, first = Counter(), Counter(), Counter(), None
@@ -54,14 +51,18 @@ def main() -> None:
                     kept[source.path, source.character, source.kind, chat["source"]["license"], source.language] += 1
                     mended += counts
         if not kept:
-            raise UserError(
-                f"no chat is left of {rejected.total()}; the first reason: {first or 'no chat in ' + ', '.join(str(source.path) for source in files)}"
-            )
+            reason = told_of(first) if first else f"nothing in {', '.join(str(source.path) for source in files)}"
+            raise UserError(f"no chat is left of {rejected.total()}; the first reason: {reason}")
     write_text("data/curated/README.md", data_card(kept, rejected, {name: card["name"] for name, card in cards.items()}))
     write_json("metrics/curate.json", metrics(kept, rejected, mended))
     if first:
         lines = kept.total() + rejected.total()
-        print(f"curate: {rejected.total()} of {lines} rejected, first {first['file']}:{first['line']}: {first['rule']}: {first['found']}")
+        print(f"curate: {rejected.total()} of {lines} rejected, first {told_of(first)}")
+
+
+def told_of(reject: Mapping) -> str:
+    """A reject in one sentence."""
+    return f"{reject['file']}:{reject['line']}: {reject['rule']}: {reject['found']}; expected {reject['expected']}"
 
 
 def chosen(cards: Mapping[str, dict], names: list[str] | None) -> dict[str, dict]:

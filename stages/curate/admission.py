@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from stages.common.characters import spoken_name, system_prompt
@@ -37,7 +37,7 @@ class Door:
     def __init__(self, character: str, card: dict, rules: Rules):
         self._character, self._card, self._rules = character, card, rules
         self._cleaner = Cleaner(spoken_name(card), card["name"], rules.user, rules.quotes)
-        self._story = Story(card)
+        self._story = Story.of(texts_of(card))
 
     def admit(self, told: Told, source: Source, line: int) -> tuple[dict, Counter[str]]:
         """(the chat, what was mended or replaced in it, counted). Raises Fault where the chat must stay out."""
@@ -78,3 +78,11 @@ class Door:
             replaced += found
             said.append({"from": turn["from"], "value": text})
         return said, replaced
+
+
+def texts_of(value: object) -> Iterator[str]:
+    """Every text of a card, its lorebook's included."""
+    if isinstance(value, str):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from texts_of(inner)

@@ -27,7 +27,7 @@ class Record:
 
 # What the first lines of each kind look like. A broken line must not make another kind of its file.
 _ARRAY = re.compile(rb"\s*\[\s*[{\]]")
-_OBJECT_LINE = re.compile(rb'^[ \t]*\{[ \t\r]*("|$|\})', re.MULTILINE)
+_OBJECT_LINE = re.compile(rb"^[ \t]*\{(?!\{)", re.MULTILINE)  # "{{user}}, said he" is no object
 
 
 def read(blocks: Iterator[bytes]) -> Iterator[Record]:

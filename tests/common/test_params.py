@@ -123,7 +123,7 @@ def test_a_whole_number_written_with_a_point_never_reaches_a_stage_as_a_float(tm
 
 
 def test_a_date_where_text_belongs_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    assert refusal(changed(tmp_path, "curate.gold_license", "2024-01-01")).startswith("params.yaml: curate.gold_license is ")
+    assert refusal(changed(tmp_path, "curate.user", "2024-01-01")).startswith("params.yaml: curate.user is ")
 
 
 def test_an_unknown_parameter_is_named_with_those_that_there_are(tmp_path: Path) -> None:
