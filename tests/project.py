@@ -21,10 +21,11 @@ class Project:
 
     def __init__(self, folder: Path):
         self.folder = folder
-        for name in ("stages", "schemas", "data/characters"):
+        for name in ("stages", "schemas"):
             shutil.copytree(ROOT / name, folder / name)
-        for name in ("dvc.yaml", "params.yaml"):
-            shutil.copy2(ROOT / name, folder)
+        (folder / "data" / "characters").mkdir(parents=True)
+        for name in ("dvc.yaml", "params.yaml", "data/characters/sherlock-holmes.json"):
+            shutil.copy2(ROOT / name, folder / name)
 
     def write(self, path: str, content: str | bytes) -> Path:
         """A file of the project, its folders made."""
