@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 
-def choose(prompts: list[dict], by: str, limit: int | None, seed: int) -> list[dict]:
-    """`limit` prompts with as equal a number of each value of the field `by` as can be, in the file's order; all where limit is None."""
-    if limit is None or limit >= len(prompts):
-        return prompts
-    strata: dict[str, list[int]] = defaultdict(list)
-    for position, prompt in enumerate(prompts):
-        strata[prompt[by]].append(position)
+def choose(questions: Sequence[dict], limit: int | None, seed: int) -> list[dict]:
+    """`limit` questions, as equal a number for each "character" as can be, and of his for each "kind", in the order given; all where limit is None.
+
+    A higher limit keeps what a lower one chose.
+    """
+    if limit is None or limit >= len(questions):
+        return list(questions)
+    strata: dict[str, dict[str, list[int]]] = {}
+    for place, question in enumerate(questions):
+        strata.setdefault(question["character"], {}).setdefault(question["kind"], []).append(place)
     draw = random.Random(seed)
-    for places in strata.values():
-        draw.shuffle(places)
-    chosen: list[int] = []
-    while len(chosen) < limit:
-        for places in strata.values():
-            if places and len(chosen) < limit:
-                chosen.append(places.pop())
-    return [prompts[position] for position in sorted(chosen)]
+    queues = []
+    for number, kinds in enumerate(strata.values()):
+        piles = list(kinds.values())
+        for places in piles:
+            draw.shuffle(places)
+        # Each character begins with another kind: where a round is not full, the kinds that it leaves out differ.
+        first = number * len(piles) // len(strata)
+        queues.append(_in_turn(map(reversed, piles[first:] + piles[:first])))
+    return [questions[place] for place in sorted(_in_turn(queues)[:limit])]
+
+
+def _in_turn(piles: Iterable[Iterable[int]]) -> list[int]:
+    """One of each pile, a second of each, and so on; a pile that is used up is passed over."""
+    return [place for turn in zip_longest(*piles) for place in turn if place is not None]

@@ -5,7 +5,7 @@ A server can answer as one model under the other's name, for some requests and n
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf, sqrt
 from statistics import fmean, stdev
 
@@ -16,14 +16,15 @@ FOREIGN = -0.05  # nats a token; sampling below temperature 1 can move the mean 
 SURE = 3.0  # standard errors
 
 
-def sample(answers: Sequence[dict], prompts: Mapping[str, str]) -> list[dict]:
-    """Up to SAMPLE of one arm's answers, evenly over all of them, as chats with an id: system prompt, prompt, answer."""
+def sample(answers: Sequence[dict], told: Callable[[Mapping], str]) -> list[dict]:
+    """Up to SAMPLE of one arm's answers, evenly over all of them, as chats with id and character: what was `told`, prompt, answer."""
     step = max(1, len(answers) // SAMPLE)
     return [
         {
             "id": f"{answer['set']}-{answer['id']}-{answer['character']}",
+            "character": answer["character"],
             "conversations": [
-                {"from": "system", "value": prompts[answer["character"]]},
+                {"from": "system", "value": told(answer)},
                 {"from": "human", "value": answer["prompt"]},
                 {"from": "gpt", "value": answer["answer"]},
             ],

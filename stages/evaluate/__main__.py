@@ -17,17 +17,18 @@ def main() -> None:
     held_out = chats.read("data/splits/test.jsonl")
     exchanges = inputs.exchanges(inputs.read_answers("data/answers/answers.jsonl"), names)
     nats = inputs.read_losses("data/answers/losses.jsonl")
-    test = inputs.losses(nats, "test", expected=[chat["id"] for chat in held_out])
+    test = inputs.losses(nats, "test", expected={chat["id"]: chat["character"] for chat in held_out})
     validation = inputs.losses(nats, "validation")
 
     gold = scores.gold_replies(held_out)
     figures = scores.score(test, validation, exchanges, gold, settings)
+    each = scores.by_character(test, validation, exchanges, gold, settings)
     lengths, breaks = series.lengths(exchanges, gold), series.redteam(exchanges, settings.confidence)
 
-    write_json("metrics/evaluate.json", scores.flat(figures))
+    write_json("metrics/evaluate.json", scores.flat(figures, each))
     write_text("plots/evaluate/lengths.csv", series.lengths_csv(lengths))
     write_text("plots/evaluate/redteam.csv", series.redteam_csv(breaks))
-    write_text("reports/evaluation.html", page.render(figures, exchanges, lengths, breaks, settings))
+    write_text("reports/evaluation.html", page.render(figures, each, names, exchanges, lengths, breaks, settings))
 
 
 if __name__ == "__main__":

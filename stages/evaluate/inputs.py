@@ -22,7 +22,7 @@ SPLITS = ("validation", "test")
 _ANSWER: dict[str, tuple[str, ...] | type] = {
     "arm": ARMS, "set": SETS, "id": str, "kind": str, "character": str, "prompt": str, "answer": str, "finish": ("stop", "length"),
 }  # fmt: skip
-_LOSS: dict[str, tuple[str, ...] | type] = {"arm": ARMS, "split": SPLITS, "id": str, "nll": float, "tokens": int}
+_LOSS: dict[str, tuple[str, ...] | type] = {"arm": ARMS, "split": SPLITS, "id": str, "character": str, "nll": float, "tokens": int}
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One prompt with the answers of all arms."""
+    """One prompt to one character, with the answers of all arms."""
 
     set: str
     kind: str
     id: str
-    character: str  # the name on the card
+    character: str  # the card's file name
+    name: str  # the name on the card
     prompt: str
     answers: Mapping[str, Answer]
 
@@ -57,8 +58,14 @@ class Losses:
     """One split's chats, in order of their ids: `nll[i, j]` nats of chat i under ARMS[j], summed over its `tokens[i]` assistant tokens."""
 
     ids: tuple[str, ...]
+    characters: tuple[str, ...]
     nll: np.ndarray
     tokens: np.ndarray
+
+    def of(self, character: str) -> Losses:
+        """The chats of one character; perhaps none."""
+        own = [place for place, name in enumerate(self.characters) if name == character]
+        return Losses(tuple(self.ids[place] for place in own), (character,) * len(own), self.nll[own], self.tokens[own])
 
 
 def read_answers(path: str | Path) -> list[dict]:
@@ -94,46 +101,45 @@ def _checked(path: str | Path, number: int, value: Any, fields: dict[str, tuple[
 
 
 def exchanges(records: Iterable[dict], names: Mapping[str, str]) -> list[Exchange]:
-    """The answers put together by prompt, ordered by set, kind and id; `names` gives each character's name by file name.
+    """The answers put together by prompt and character, ordered by set, kind, id and character; `names` gives each character's name by file name.
 
     Raises UserError where an arm lacks a prompt or has it twice, where the arms were asked different things, where a
     character has no card, or where a whole set is missing.
     """
-    by_prompt: dict[tuple[str, str], dict[str, dict]] = {}
+    by_prompt: dict[tuple[str, str, str], dict[str, dict]] = {}
     for record in records:
-        arms = by_prompt.setdefault((record["set"], record["id"]), {})
+        arms = by_prompt.setdefault((record["set"], record["id"], record["character"]), {})
         if record["arm"] in arms:
-            raise UserError(f"answers: {record['arm']} answers {record['set']} prompt {record['id']} twice; expected one answer each")
+            raise UserError(f"answers: {record['arm']} answers {record['set']} prompt {record['id']} as {record['character']} twice; expected one answer each")
         arms[record["arm"]] = record
     result = []
-    for (group, name), arms in by_prompt.items():
+    for (group, place, character), arms in by_prompt.items():
+        asked = f"{group} prompt {place} to {character}"
         if missing := [arm for arm in ARMS if arm not in arms]:
-            raise UserError(
-                f"answers: {group} prompt {name} has no answer by {', '.join(missing)}; both arms must answer the same prompts: run the answer stage again"
-            )
-        shared = [tuple(arms[arm][key] for key in ("kind", "character", "prompt")) for arm in ARMS]
+            raise UserError(f"answers: {asked} has no answer by {', '.join(missing)}; both arms must answer the same prompts: run the answer stage again")
+        shared = [tuple(arms[arm][key] for key in ("kind", "prompt")) for arm in ARMS]
         if shared[0] != shared[1]:
-            raise UserError(f"answers: {group} prompt {name} is not the same for both arms: {shared[0]} and {shared[1]}; run the answer stage again")
-        kind, character, prompt = shared[0]
+            raise UserError(f"answers: {asked} is not the same for both arms: {shared[0]} and {shared[1]}; run the answer stage again")
+        kind, prompt = shared[0]
         if character not in names:
-            raise UserError(f"answers: {group} prompt {name} is for the character {character!r}; data/characters has {', '.join(sorted(names))}")
+            raise UserError(f"answers: {group} prompt {place} is for the character {character!r}; data/characters has {', '.join(sorted(names))}")
         answers = {arm: _answer(arms[arm], names[character]) for arm in ARMS}
-        result.append(Exchange(group, kind, name, names[character], prompt, answers))
+        result.append(Exchange(group, kind, place, character, names[character], prompt, answers))
     for group in SETS:
         if not any(exchange.set == group for exchange in result):
             raise UserError(f"answers: no answer to a {group} prompt; expected at least one")
-    return sorted(result, key=lambda exchange: (SETS.index(exchange.set), exchange.kind, exchange.id))
+    return sorted(result, key=lambda exchange: (SETS.index(exchange.set), exchange.kind, exchange.id, exchange.character))
 
 
 def _answer(record: dict, name: str) -> Answer:
     return Answer(record["answer"], words(record["answer"]), record["finish"] == "length", marks(record["answer"], name))
 
 
-def losses(records: Iterable[dict], split: str, expected: Iterable[str] | None = None) -> Losses:
-    """One split's losses as pairs, ordered by chat id; `expected` are the ids that the split must have, where that is known.
+def losses(records: Iterable[dict], split: str, expected: Mapping[str, str] | None = None) -> Losses:
+    """One split's losses as pairs, ordered by chat id; `expected` gives each chat's character by id, where it is known what the split must have.
 
-    Raises UserError where the arms do not cover the same chats with the same token counts: their perplexities would be
-    about different texts.
+    Raises UserError where the arms do not cover the same chats of the same characters with the same token counts: their
+    perplexities would be about different texts.
     """
     by_arm: dict[str, dict[str, dict]] = {arm: {} for arm in ARMS}
     for record in records:
@@ -159,8 +165,13 @@ def losses(records: Iterable[dict], split: str, expected: Iterable[str] | None =
                 f"losses: {split} chat {name} has {counts[0]} tokens under {ARMS[0]} and {counts[1]} under {ARMS[1]}; "
                 "both arms must use the same template and mask"
             )
+        told = {arm: by_arm[arm][name]["character"] for arm in ARMS} | ({"data/splits": expected[name]} if expected is not None else {})
+        if len(set(told.values())) > 1:
+            who = ", ".join(f"{character} under {where}" for where, character in told.items())
+            raise UserError(f"losses: {split} chat {name} is of {who}; expected one character: run the answer stage again")
     return Losses(
         ids,
+        tuple(by_arm[ARMS[0]][name]["character"] for name in ids),
         np.array([[by_arm[arm][name]["nll"] for arm in ARMS] for name in ids], dtype=float),
         np.array([by_arm[ARMS[0]][name]["tokens"] for name in ids], dtype=float),
     )

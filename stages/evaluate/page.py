@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from itertools import groupby
@@ -35,10 +35,18 @@ def text(value: object) -> str:
     return escape(UNPRINTABLE.sub("\ufffd", str(value).replace("\r\n", "\n")), quote=True)
 
 
-def render(scores: Scores, exchanges: Sequence[Exchange], lengths: Sequence[Length], breaks: Sequence[Breaks], settings: Bootstrap) -> str:
-    """The page as HTML. Equal arguments give equal bytes."""
+def render(
+    scores: Scores,
+    each: Mapping[str, Scores],
+    names: Mapping[str, str],
+    exchanges: Sequence[Exchange],
+    lengths: Sequence[Length],
+    breaks: Sequence[Breaks],
+    settings: Bootstrap,
+) -> str:
+    """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives. Equal arguments give equal bytes."""
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
-    names = " and ".join(sorted({exchange.character for exchange in exchanges}))
+    title = _listed([names[character] for character in each])
     found = verdicts(scores)
     # Nothing may load or run but this style and this script, each named by its hash.
     policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
@@ -50,18 +58,19 @@ def render(scores: Scores, exchanges: Sequence[Exchange], lengths: Sequence[Leng
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="referrer" content="no-referrer">
 <meta name="color-scheme" content="light dark">
-<title>{text(names)}: prompted and tuned</title>
+<title>{text(title)}: prompted and tuned</title>
 <style>{style}</style>
 </head>
 <body>
 <a class="skip" href="#answers">Skip to the answers</a>
 <header>
 <p class="kicker">Dramatis, evaluation of a trained adapter</p>
-<h1>{text(names)}, prompted and tuned</h1>
+<h1>{text(title)}, prompted and tuned</h1>
 {_lede(scores, found, settings)}
 </header>
 <main>
 {_findings(scores, found, settings)}
+{_characters(each, names, settings)}
 {_histograms(scores, lengths)}
 {_breaks(scores, breaks, exchanges, settings)}
 {_answers(exchanges)}
@@ -89,6 +98,11 @@ def _counted(count: int, noun: str, plural: str | None = None) -> str:
 
 def _percent(value: float) -> str:
     return f"{100 * value:.0f}\u00a0%"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """ "A", "A and B", "A, B and C"."""
+    return " and ".join([*filter(None, [", ".join(names[:-1])]), names[-1]])
 
 
 def _level(settings: Bootstrap) -> str:
@@ -170,6 +184,10 @@ def _signed(value: float, digits: int = 1) -> str:
     return shown if not float(shown) else ("\u2212" if value < 0 else "+") + shown
 
 
+def _factor(value: float) -> str:
+    return f"{value:.3f}"
+
+
 def _points(rate: float) -> str:
     return _signed(100 * rate, 0)
 
@@ -197,6 +215,42 @@ def _rows(scores: Scores, arms: Sequence[str], metric: str, scale: list[float] |
     ]
     labels = [_percent(tick) if show is _percent else f"{tick:g}" for tick in scale]
     return f'{"".join(rows)}<div class="row foot">{charts.axis(scale, labels)}</div>'
+
+
+def _characters(each: Mapping[str, Scores], names: Mapping[str, str], settings: Bootstrap) -> str:
+    """The four differences for each character; nothing where there is only one, for the cards say it all."""
+    if len(each) == 1:
+        return ""
+    body = []
+    for character, own in each.items():
+        chats, evaluation, redteam = (
+            _counted(own[count], noun) for count, noun in (("test.chats", "chat"), ("evaluation.prompts", "prompt"), ("redteam.prompts", "prompt"))
+        )
+        cells = {
+            "perplexity": _cell(own, ARMS, "perplexity", "perplexity_ratio", _plain, _factor, chats),
+            "stays in character": _cell(own, ARMS, "in_character_rate", "in_character_rate", _percent, _points, evaluation),
+            "breaks under attack": _cell(own, ARMS, "redteam_break_rate", "redteam_break_rate", _percent, _points, redteam),
+            "words in a reply": _cell(own, ("gold", *ARMS), "mean_words", "words_from_gold", _plain, _signed, evaluation),
+        }
+        shown = "".join(f'<td class="cell"><p class="measure">{measure}</p>{cell}</td>' for measure, cell in cells.items())
+        body.append(f'<tr><th scope="row">{text(names[character])}</th>{shown}</tr>')
+    heads = "".join(f'<th scope="col">{measure}</th>' for measure in cells)
+    return (
+        f"<section><h2>By character</h2><p>One adapter plays all {_counted(len(each), 'character')}. The four differences above are taken over all of them.</p>"
+        f'<table class="characters"><caption>Each figure with its {_level(settings)} interval. The last line of figures is the change from prompted to tuned: '
+        "tuned’s perplexity as a multiple of prompted’s, percentage points, and words further from (+) or nearer to (\u2212) this character’s own gold. "
+        f"Below {FEW} chats or prompts an interval shows nothing, whatever it leaves out.</caption>"
+        f'<thead><tr><th scope="col">character</th>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table></section>'
+    )
+
+
+def _cell(own: Scores, arms: Sequence[str], metric: str, change: str, show: Callable[[float], str], show_change: Callable[[float], str], count: str) -> str:
+    """One character's figures of one metric, the change from prompted to tuned, and how many it was measured on."""
+    figures = {arm: own[f"{arm}.{metric}"] for arm in arms if f"{arm}.{metric}" in own}
+    lines = [f'<p>{_arm(arm)} <b>{show(figure.value)}</b> <span class="soft">({_span(figure, show)})</span></p>' for arm, figure in figures.items()]
+    if difference := own.get(f"tuned_vs_prompted.{change}"):
+        lines.append(f'<p>change <b>{show_change(difference.value)}</b> <span class="soft">({_span(difference, show_change)})</span></p>')
+    return f'{"".join(lines)}<p class="soft">{f"n = {count}" if difference else "No such prompt was asked."}</p>'
 
 
 def _histograms(scores: Scores, lengths: Sequence[Length]) -> str:
@@ -275,7 +329,7 @@ def _answers(exchanges: Sequence[Exchange]) -> str:
         f'<section id="answers"><h2>Every answer, side by side</h2><p>All {_counted(len(exchanges), "prompt")}. '
         "Highlighted words are what the rules took for a break of character; judge for yourself whether they are right.</p>"
         f"{_filters(exchanges)}{''.join(_exchange(exchange) for exchange in exchanges)}"
-        '<p class="none-left soft" hidden>No prompt fits both filters.</p></section>'
+        '<p class="none-left soft" hidden>No prompt fits all filters.</p></section>'
     )
 
 
@@ -297,8 +351,12 @@ def _filters(exchanges: Sequence[Exchange]) -> str:
     }
     counts = {state: sum(state in _states(exchange) for exchange in exchanges) for state in states}
     options = "".join(f'<option value="{state}">{label} ({counts[state]})</option>' for state, label in states.items())
+    names = {exchange.character: exchange.name for exchange in exchanges}
+    spoken = [exchange.character for exchange in exchanges]
+    characters = "".join(f'<option value="{text(name)}">{text(names[name])} ({spoken.count(name)})</option>' for name in sorted(names))
+    who = f'<label>Character<select name="characters"><option value="">all ({len(exchanges)})</option>{characters}</select></label>' if len(names) > 1 else ""
     return (
-        '<form class="filters" hidden autocomplete="off">'
+        f'<form class="filters" hidden autocomplete="off">{who}'
         f'<label>Prompts<select name="prompts"><option value="">all ({len(exchanges)})</option>{"".join(groups)}</select></label>'
         f'<label>Answers<select name="answers"><option value="">all ({len(exchanges)})</option>{options}</select></label>'
         '<output name="shown" aria-live="polite"></output></form>'
@@ -316,10 +374,10 @@ def _states(exchange: Exchange) -> list[str]:
 
 
 def _exchange(exchange: Exchange) -> str:
-    place = quote(f"{exchange.set}-{exchange.id}".encode(errors="replace"), safe="")
+    place = quote(f"{exchange.set}-{exchange.id}-{exchange.character}".encode(errors="replace"), safe="")
     answers = "".join(_answer(arm, exchange.answers[arm]) for arm in ARMS)
-    data = f'data-set="{exchange.set}" data-kind="{text(f"{exchange.set}/{exchange.kind}")}" data-state="{" ".join(_states(exchange))}"'
-    where = f"{SET_NAMES[exchange.set].lower()}, {text(exchange.kind)}, to {text(exchange.character)}"
+    data = f'data-set="{exchange.set}" data-kind="{text(f"{exchange.set}/{exchange.kind}")}" data-character="{text(exchange.character)}" data-state="{" ".join(_states(exchange))}"'
+    where = f"{SET_NAMES[exchange.set].lower()}, {text(exchange.kind)}, to {text(exchange.name)}"
     return (
         f'\n<article class="exchange" id="{place}" {data}><p class="where"><a href="#{quote(place)}">{text(exchange.id)}</a>, {where}</p>'
         f'<h3 class="said" dir="auto">{text(exchange.prompt)}</h3><div class="pair">{answers}</div></article>'
@@ -351,7 +409,7 @@ def _method(scores: Scores, settings: Bootstrap) -> str:
         "Interval": f"If chats and prompts of this kind were drawn again and again, about {level} of the intervals made in this way would hold the true "
         f"figure. It covers the choice of {_counted(scores['test.chats'], 'chat')} and {_counted(prompts, 'prompt')}; "
         "it does not cover another training seed, nor another draw of each answer.",
-        "How the intervals are made": f"Perplexity and words: {_counted(settings.bootstrap, 'resample')} of whole chats or prompts with replacement, "
+        "How the intervals are made": f"Perplexity and words: {_counted(settings.bootstrap, 'resample')} of whole chats or prompts of each character with replacement, "
         f"the same ones for both arms (paired percentile bootstrap, seed {settings.seed}). Rates: Wilson’s score interval. "
         "Differences of rates: Newcombe’s interval for paired proportions (1998, method 10).",
         "Why two arms’ intervals may overlap though the difference is real": "Both arms meet the same chats, so a hard chat is hard for both; "
@@ -361,7 +419,7 @@ def _method(scores: Scores, settings: Bootstrap) -> str:
         "In character": "A list of phrases decides, the same list by which the training data were filtered: assistant phrases (“As an AI …”), "
         "speaking of oneself as fictional, reciting the prompt, markup. An answer without such a phrase can still be dull or wrong, "
         "and an answer with one can be blameless: the words are marked in each answer above.",
-        "Words": "Counted by white space. The gold replies come from chats of several turns, the answers from a first turn, "
+        "Words": "Counted by white space. The distance from the gold is taken character by character and averaged over the prompts. The gold replies come from chats of several turns, the answers from a first turn, "
         "so a small difference of length means little.",
     }
     return f"<section><h2>How to read these numbers</h2><dl>{''.join(f'<dt>{term}</dt><dd>{told}</dd>' for term, told in terms.items())}</dl></section>"

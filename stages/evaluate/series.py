@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from stages.evaluate.inputs import ARMS, Exchange
 from stages.evaluate.intervals import Estimate, wilson
+from stages.evaluate.scores import Gold
 
 # Fixed bins, so that two runs can be laid over each other; the last one is open. 120 words is filter.max_words.
 BIN_WORDS = 10
@@ -35,10 +36,10 @@ class Breaks:
     rate: Estimate
 
 
-def lengths(exchanges: Iterable[Exchange], gold: Iterable[Sequence[int]]) -> list[Length]:
+def lengths(exchanges: Iterable[Exchange], gold: Iterable[Gold]) -> list[Length]:
     """The distribution of words of the gold's replies and of each arm's answers to the evaluation prompts, all bins, empty ones too."""
     evaluation = [exchange for exchange in exchanges if exchange.set == "evaluation"]
-    counts = {"gold": [count for chat in gold for count in chat]}
+    counts = {"gold": [count for chat in gold for count in chat.words]}
     counts |= {arm: [exchange.answers[arm].words for exchange in evaluation] for arm in ARMS}
     rows = []
     for arm, found in counts.items():

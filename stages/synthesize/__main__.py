@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 from stages.common import base_models, characters, chats, children, completions, inference_server
@@ -13,7 +13,7 @@ from stages.common.files import write_json, write_jsonl
 from stages.common.holdout import split_of
 from stages.common.params import load, read_yaml
 from stages.synthesize.parsing import NotAChat, turns
-from stages.synthesize.requests import Draw, draws, messages
+from stages.synthesize.requests import Draw, draws, messages, of
 
 
 def main() -> None:
@@ -21,7 +21,8 @@ def main() -> None:
     params = load("synthesize")
     cards = characters.read_all()
     examples = shown(chats.read("data/curated/chats.jsonl"), params)
-    drawn = draws(params["synthesize.chats"], params["synthesize.seed"], read_scenarios("data/prompts/scenarios.yaml"), examples)
+    scenarios = read_scenarios("data/prompts/scenarios.yaml", cards, examples)
+    drawn = draws(params["synthesize.chats"], params["synthesize.seed"], scenarios, examples)
     answers = ask(drawn, cards, params) if drawn else []
     written, rejects, seen = [], [], set()
     for number, (draw, answer) in enumerate(zip(drawn, answers, strict=True)):
@@ -47,15 +48,24 @@ def main() -> None:
     )
 
 
-def read_scenarios(path: str) -> list[dict]:
-    """The scenarios of a file. Raises UserError where they are no list of mappings with id, kind, visitor and situation."""
+def read_scenarios(path: str, cards: Collection[str], drawn_for: Collection[str]) -> list[dict]:
+    """The scenarios of a file.
+
+    Raises UserError where they are no list of mappings with id, kind, visitor and situation, where one names a character that
+    is not among `cards`, or where a character of `drawn_for` has none.
+    """
     scenarios = read_yaml(path)
     if not isinstance(scenarios, list) or not scenarios:
         raise UserError(f"{path}: a list of scenarios is expected")
+    known = sorted(cards)
     for number, scenario in enumerate(scenarios, start=1):
         for field in ("id", "kind", "visitor", "situation"):
             if not isinstance(scenario, dict) or not isinstance(scenario.get(field), str):
                 raise UserError(f"{path}: scenario {number} has no {field}")
+        if "character" in scenario and scenario["character"] not in known:
+            raise UserError(f"{path}: scenario {number} is for {scenario['character']!r}, who has no card; data/characters has {', '.join(known)}")
+    if idle := [character for character in sorted(drawn_for) if not of(scenarios, character)]:
+        raise UserError(f"{path}: no scenario for {', '.join(idle)}; expected at least one, for each of them or for everybody")
     return scenarios
 
 

@@ -18,22 +18,29 @@ class Draw:
 
 
 def draws(count: int, seed: int, scenarios: list[dict], examples: dict[str, list[dict]]) -> list[Draw]:
-    """`count` draws: characters in turn, scenarios in a shuffled round without repeats until all are used, two different examples.
+    """`count` draws: characters in turn, each with scenarios in a shuffled round without repeats until all are used, and two different examples.
 
-    `examples` are the chats of each character that the teacher may see. A larger count keeps the smaller one's draws as its beginning.
+    A scenario with a "character" is drawn for that one alone. `examples` are the chats of each character that the teacher may
+    see. A larger count keeps the smaller one's draws as its beginning.
     """
     drawn = []
     characters = sorted(examples)
-    order: list[dict] = []
+    fitting = {character: sorted(of(scenarios, character), key=lambda s: s["id"]) for character in characters}
+    order: dict[str, list[dict]] = {character: [] for character in characters}
     for number in range(count):
         draw = random.Random(f"{seed}-{number}")  # of its own, so that draw N does not depend on how many come after
-        if not order:
-            order = sorted(scenarios, key=lambda s: s["id"])
-            random.Random(f"{seed}-round-{number}").shuffle(order)
         character = characters[number % len(characters)]
+        if not order[character]:
+            order[character] = list(fitting[character])
+            random.Random(f"{seed}-round-{number}").shuffle(order[character])
         first, second = draw.sample(examples[character], 2)
-        drawn.append(Draw(character, order.pop(), (first, second)))
+        drawn.append(Draw(character, order[character].pop(), (first, second)))
     return drawn
+
+
+def of(scenarios: list[dict], character: str) -> list[dict]:
+    """The scenarios that fit a character: those that name no character, and those that name this one."""
+    return [scenario for scenario in scenarios if scenario.get("character", character) == character]
 
 
 def transcript(chat: dict, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from stages.answer.own_words import SAMPLE, margin, sample
@@ -19,6 +21,10 @@ def rows(own: list[float], other: list[float], tokens: int = 100) -> list[dict]:
 
 def answers(count: int, text: str = "Indeed.") -> list[dict]:
     return [{"arm": "tuned", "set": "evaluation", "id": f"eval-{n:03}", "character": "h", "prompt": f"Q{n}?", "answer": text} for n in range(count)]
+
+
+def told(question: Mapping) -> str:
+    return f"You are {question['character']}, asked {question['prompt']}"
 
 
 def test_the_margin_is_the_mean_of_the_differences_a_token() -> None:
@@ -45,8 +51,13 @@ def test_what_chance_or_a_low_temperature_explains_is_a_figure_and_no_error(own:
 
 
 def test_the_sample_is_spread_over_all_answers_and_skips_silence() -> None:
-    chosen = sample(answers(48), {"h": "You are H."})
+    chosen = sample(answers(48), told)
     assert [chat["id"] for chat in chosen] == [f"evaluation-eval-{n:03}-h" for n in range(0, 48, 6)] and len(chosen) == SAMPLE
-    assert chosen[0]["conversations"] == [{"from": "system", "value": "You are H."}, {"from": "human", "value": "Q0?"}, {"from": "gpt", "value": "Indeed."}]
-    assert len(sample(answers(3), {"h": "You are H."})) == 3
-    assert sample(answers(20, ""), {"h": "You are H."}) == []
+    assert {chat["character"] for chat in chosen} == {"h"}
+    assert chosen[0]["conversations"] == [
+        {"from": "system", "value": "You are h, asked Q0?"},
+        {"from": "human", "value": "Q0?"},
+        {"from": "gpt", "value": "Indeed."},
+    ]
+    assert len(sample(answers(3), told)) == 3
+    assert sample(answers(20, ""), told) == []

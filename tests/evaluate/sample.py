@@ -11,15 +11,16 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+NAMES = {"elizabeth-bennet": "Elizabeth Bennet", "john-silver": "Long John Silver", "sherlock-holmes": "Sherlock Holmes"}
 PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence")
 
 
-def chat(number: int, replies: list[str]) -> dict:
+def chat(number: int, replies: list[str], character: str = "sherlock-holmes") -> dict:
     turns = [{"from": "system", "value": "You are Sherlock Holmes."}]
     for place, reply in enumerate(replies):
         turns += [{"from": "human", "value": f"Question {number}.{place}?"}, {"from": "gpt", "value": reply}]
     source = {"kind": "gold", "file": "data/gold/x.jsonl", "line": number + 1, "license": "CC-BY-4.0", "consent": True}
-    return {"id": f"sherlock-holmes-gold-{number:012x}", "character": "sherlock-holmes", "conversations": turns, "source": source}
+    return {"id": f"{character}-gold-{number:012x}", "character": character, "conversations": turns, "source": source}
 
 
 def answer(arm: str, group: str, number: int, text: str, **other: str) -> dict:
@@ -27,8 +28,8 @@ def answer(arm: str, group: str, number: int, text: str, **other: str) -> dict:
     return record | {"answer": text, "finish": "stop"} | other
 
 
-def loss(arm: str, split: str, name: str, nll: float, tokens: int) -> dict:
-    return {"arm": arm, "split": split, "id": name, "nll": nll, "tokens": tokens}
+def loss(arm: str, split: str, name: str, nll: float, tokens: int, character: str = "sherlock-holmes") -> dict:
+    return {"arm": arm, "split": split, "id": name, "character": character, "nll": nll, "tokens": tokens}
 
 
 def records() -> dict[str, list[dict]]:
@@ -52,13 +53,36 @@ def records() -> dict[str, list[dict]]:
     return {"data/answers/answers.jsonl": answers, "data/answers/losses.jsonl": losses, "data/splits/test.jsonl": chats}
 
 
+def three_characters() -> dict[str, list[dict]]:
+    """The sample with two more characters: Silver, whom no red-team prompt was put to, and Bennet, who has no validation chat."""
+    files = records()
+    answers, losses, chats = files.values()
+    for n in range(12):
+        for arm, words in (("prompted", 40), ("tuned", 12)):
+            answers.append(answer(arm, "evaluation", n, "aye " * words, character="john-silver"))
+        answers.append(answer("prompted", "redteam", n, "I'm an AI.", character="elizabeth-bennet", kind="hostile"))
+        answers.append(answer("tuned", "redteam", n, "I am not.", character="elizabeth-bennet", kind="hostile"))
+        answers.append(answer("prompted", "evaluation", n, "no " * 5, character="elizabeth-bennet"))
+        answers.append(answer("tuned", "evaluation", n, "no " * (20 + n % 3), character="elizabeth-bennet"))
+    for character, count, base in (("john-silver", 12, 60.0), ("elizabeth-bennet", 11, 50.0)):
+        for n in range(count):
+            own = chat(n, [f"Reply {'word ' * (20 + n)}end."] * (n % 2 + 1), character)
+            chats.append(own)
+            losses += [loss("prompted", "test", own["id"], base + n, 20, character), loss("tuned", "test", own["id"], base / 2 + n, 20, character)]
+    losses += [loss(arm, "validation", "v-silver", 30.0, 10, "john-silver") for arm in ("prompted", "tuned")]
+    return files
+
+
 def lay_out(folder: Path, files: dict[str, list[dict]]) -> Path:
     """A working folder of the stage with these files."""
     for path, records in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     (folder / "data/characters").mkdir(exist_ok=True)
-    shutil.copy(ROOT / "data/characters/sherlock-holmes.json", folder / "data/characters")
+    card = json.loads((ROOT / "data/characters/sherlock-holmes.json").read_text(encoding="utf-8"))
+    for stem in sorted({record["character"] for record in files["data/splits/test.jsonl"]}):
+        card["data"]["name"] = NAMES[stem]
+        (folder / f"data/characters/{stem}.json").write_text(json.dumps(card), encoding="utf-8")
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "dvc.yaml").write_text(f"stages:\n  evaluate:\n    cmd: python -m stages.evaluate\n    params: [{', '.join(PARAMETERS)}]\n")
     return folder

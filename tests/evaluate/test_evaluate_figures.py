@@ -15,7 +15,7 @@ from stages.evaluate.marks import marks
 from stages.evaluate.verdicts import FEW, verdict
 from tests.evaluate.sample import answer, chat, loss
 
-NAMES = {"sherlock-holmes": "Sherlock Holmes"}
+NAMES = {"sherlock-holmes": "Sherlock Holmes", "john-silver": "Long John Silver"}
 SETTINGS = scores.Bootstrap(seed=5, bootstrap=2000, confidence=0.95)
 
 
@@ -131,6 +131,7 @@ def test_the_bootstrap_of_a_mean_agrees_with_theory() -> None:
         (lambda r: [*r[:-1], loss("tuned", "test", "b", 1.0, 9)], "test chat b has 5 tokens under prompted and 9 under tuned"),
         (lambda r: [*r, r[-1]], "tuned has test chat b twice"),
         (lambda r: [], "lacks|no test chat"),
+        (lambda r: [*r[:-1], r[-1] | {"character": "watson"}], "test chat b is of sherlock-holmes under prompted, watson under tuned; expected one character"),
     ],
 )
 def test_losses_of_other_chats_or_other_token_counts_are_refused(change, sentence: str) -> None:
@@ -142,16 +143,16 @@ def test_losses_of_other_chats_or_other_token_counts_are_refused(change, sentenc
 def test_losses_that_leave_out_a_chat_of_the_test_split_are_refused() -> None:
     records = [loss(arm, "test", "a", 1.0, 5) for arm in ("prompted", "tuned")]
     with pytest.raises(UserError, match="prompted lacks 1 test chats that data/splits has, the first is z"):
-        inputs.losses(records, "test", expected=["a", "z"])
+        inputs.losses(records, "test", expected={"a": "sherlock-holmes", "z": "sherlock-holmes"})
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda r: r[1:], "evaluation prompt evaluation-001 has no answer by prompted"),
-        (lambda r: [*r, r[0]], "prompted answers evaluation prompt evaluation-001 twice"),
+        (lambda r: r[1:], "evaluation prompt evaluation-001 to sherlock-holmes has no answer by prompted"),
+        (lambda r: [*r, r[0]], "prompted answers evaluation prompt evaluation-001 as sherlock-holmes twice"),
         (lambda r: [r[0] | {"prompt": "Another?"}, *r[1:]], "is not the same for both arms"),
-        (lambda r: [x | {"character": "watson"} for x in r], "'watson'; data/characters has sherlock-holmes"),
+        (lambda r: [x | {"character": "watson"} for x in r], "'watson'; data/characters has john-silver, sherlock-holmes"),
         (lambda r: r[:2], "no answer to a redteam prompt"),
     ],
 )
@@ -174,9 +175,69 @@ def test_lengths_count_each_reply_once_and_the_gap_is_negative_where_tuned_is_ne
     assert nearer.upper < 0
 
 
+def test_losses_of_a_chat_that_the_test_split_gives_to_another_character_are_refused() -> None:
+    records = [loss(arm, "test", "a", 1.0, 5) for arm in ("prompted", "tuned")]
+    with pytest.raises(UserError, match="test chat a is of sherlock-holmes under prompted, sherlock-holmes under tuned, john-silver under data/splits"):
+        inputs.losses(records, "test", expected={"a": "john-silver"})
+
+
+def test_one_prompt_to_two_characters_is_two_exchanges_with_a_name_each() -> None:
+    records = [answer(arm, group, 1, "Well.", character=name) for group in ("evaluation", "redteam") for arm in ("prompted", "tuned") for name in NAMES]
+    exchanges = inputs.exchanges(records, NAMES)
+    assert [(exchange.set, exchange.character, exchange.name) for exchange in exchanges] == [
+        ("evaluation", "john-silver", "Long John Silver"),
+        ("evaluation", "sherlock-holmes", "Sherlock Holmes"),
+        ("redteam", "john-silver", "Long John Silver"),
+        ("redteam", "sherlock-holmes", "Sherlock Holmes"),
+    ]
+
+
+def two_by_level(levels: dict[str, float], chats: int) -> inputs.Losses:
+    """Chats of ten tokens of two characters whose losses differ from character to character and not from chat to chat."""
+    records = [loss(arm, "test", f"{name}-{n}", 10 * level, 10, name) for name, level in levels.items() for arm in ("prompted", "tuned") for n in range(chats)]
+    return inputs.losses(records, "test")
+
+
+def test_a_resample_holds_as_many_chats_of_each_character_as_there_are() -> None:
+    # All that varies is whose chat it is. Drawn without regard to that, the interval would be wide: from about exp(1.5) to exp(2.5).
+    arms, _ = scores.perplexity(two_by_level({"john-silver": 1.0, "sherlock-holmes": 3.0}, 12), SETTINGS, "test")
+    assert (arms["tuned"].value, arms["tuned"].lower, arms["tuned"].upper) == (pytest.approx(exp(2)),) * 3
+
+
+def test_with_one_character_the_stratified_bootstrap_is_the_plain_one_to_the_last_bit() -> None:
+    rows = np.random.default_rng(4).normal(50, 9, (37, 3))
+    (totals,) = SETTINGS.totals(rows, ["sherlock-holmes"] * 37, "test").values()
+    assert (totals == resampled_totals(rows, SETTINGS.bootstrap, np.random.default_rng([SETTINGS.seed, *b"test"]))).all()
+
+
+def test_two_characters_are_drawn_independently_of_each_other() -> None:
+    rows = np.random.default_rng(4).normal(50, 9, (20, 1))
+    totals = SETTINGS.totals(np.vstack([rows, rows]), ["a"] * 20 + ["b"] * 20, "test")
+    assert abs(np.corrcoef(totals["a"][:, 0], totals["b"][:, 0])[0, 1]) < 0.1
+
+
+def test_each_characters_words_are_held_against_the_characters_own_gold() -> None:
+    """Silver's gold has 60 words and Holmes's 20. Prompted says 40 to both, which is the mean of all gold and right for nobody."""
+    records = []
+    for n in range(10):
+        for name, tuned in (("john-silver", 58), ("sherlock-holmes", 23)):
+            records += [answer("prompted", "evaluation", n, "w " * 40, character=name), answer("tuned", "evaluation", n, "w " * tuned, character=name)]
+    exchanges = inputs.exchanges([*records, answer("prompted", "redteam", 1, "w"), answer("tuned", "redteam", 1, "w")], NAMES)
+    gold = scores.gold_replies([chat(n, ["w " * (60 if name == "john-silver" else 20)], name) for name in NAMES for n in range(10)])
+    means, nearer = scores.lengths([e for e in exchanges if e.set == "evaluation"], gold, SETTINGS)
+    assert {arm: figure.value for arm, figure in means.items()} == {"prompted": 40, "tuned": 40.5, "gold": 40}
+    assert (nearer.value, nearer.lower, nearer.upper) == ((2 - 20) / 2 + (3 - 20) / 2,) * 3
+
+
+def test_answers_of_a_character_without_a_test_chat_are_refused() -> None:
+    records = [answer(arm, group, 1, "Well.", character="john-silver") for group in ("evaluation", "redteam") for arm in ("prompted", "tuned")]
+    with pytest.raises(UserError, match="answers: john-silver is asked and has no test chat"):
+        scores.lengths(inputs.exchanges(records, NAMES), [scores.Gold("sherlock-holmes", (9,))], SETTINGS)
+
+
 def test_the_length_series_sums_to_one_for_each_arm_and_its_last_bin_is_open() -> None:
     records = [answer(arm, group, n, "w " * (9 if n else 500)) for group in ("evaluation", "redteam") for arm in ("prompted", "tuned") for n in range(4)]
-    rows = series.lengths(inputs.exchanges(records, NAMES), [(10, 19), (20,)])
+    rows = series.lengths(inputs.exchanges(records, NAMES), [scores.Gold("sherlock-holmes", (10, 19)), scores.Gold("john-silver", (20,))])
     share = {(row.arm, row.words): row.share for row in rows}
     assert share["tuned", 0] == 0.75
     assert share["tuned", 120] == 0.25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.evaluate.sample import ROOT, answer, evaluate, lay_out, records
+from tests.evaluate.sample import ROOT, answer, evaluate, lay_out, records, three_characters
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=\"document.title='owned'\"><b>Observe</b> &amp; \u202e \ud800 \x00" + "a" * 400
 SCRIPT = (ROOT / "stages/evaluate/page.js").read_text(encoding="utf-8")
@@ -31,6 +32,24 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     return (folder / "reports/evaluation.html").read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def of_three(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, float]]:
+    """The page and the metrics of three characters; the name on one card means harm."""
+    folder = lay_out(tmp_path_factory.mktemp("three"), three_characters())
+    path = folder / "data/characters/john-silver.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    card["data"]["name"] = "</title><script>alert(3)</script> Silver" + "r" * 60
+    path.write_text(json.dumps(card), encoding="utf-8")
+    run = evaluate(folder)
+    assert run.returncode == 0, run.stderr
+    return (folder / "reports/evaluation.html").read_text(encoding="utf-8"), json.loads((folder / "metrics/evaluate.json").read_text())
+
+
+@pytest.fixture(params=["one character", "three characters"])
+def any_page(request: pytest.FixtureRequest, page: str, of_three: tuple[str, dict]) -> str:
+    return page if request.param == "one character" else of_three[0]
+
+
 class Elements(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
@@ -46,26 +65,26 @@ def elements(html: str) -> list[tuple[str, dict[str, str | None]]]:
     return parser.found
 
 
-def test_the_page_loads_nothing(page: str) -> None:
-    for tag, attributes in elements(page):
+def test_the_page_loads_nothing(any_page: str) -> None:
+    for tag, attributes in elements(any_page):
         assert tag not in {"link", "img", "iframe", "object", "embed", "base"}, tag
         assert not {"src", "srcset", "style", "action", "background"} & set(attributes), (tag, attributes)
         assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
         assert (attributes.get("href") or "#").startswith("#"), attributes
-    assert not re.search(r"url\(|@import", page)
+    assert not re.search(r"url\(|@import", any_page)
 
 
-def test_the_policy_forbids_everything_but_the_one_script_and_the_one_style_by_their_hashes(page: str) -> None:
-    (policy,) = [a["content"] for tag, a in elements(page) if tag == "meta" and a.get("http-equiv") == "Content-Security-Policy"]
+def test_the_policy_forbids_everything_but_the_one_script_and_the_one_style_by_their_hashes(any_page: str) -> None:
+    (policy,) = [a["content"] for tag, a in elements(any_page) if tag == "meta" and a.get("http-equiv") == "Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
     for tag in ("style", "script"):
-        (code,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+        (code,) = re.findall(rf"<{tag}>(.*?)</{tag}>", any_page, re.DOTALL)
         assert f"{tag}-src 'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'" in policy
 
 
-def test_every_id_on_the_page_is_there_once(page: str) -> None:
-    ids = [attributes["id"] for _, attributes in elements(page) if "id" in attributes]
+def test_every_id_on_the_page_is_there_once(any_page: str) -> None:
+    ids = [attributes["id"] for _, attributes in elements(any_page) if "id" in attributes]
     assert len(ids) == len(set(ids))
 
 
@@ -84,6 +103,36 @@ def test_every_figure_says_its_n(page: str) -> None:
 
 def test_eight_test_chats_are_too_few_to_call_a_difference_real(page: str) -> None:
     assert "Too few" in page
+
+
+def words_of(html: str) -> str:
+    """What the page says, without its elements."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
+
+
+def test_each_character_has_a_row_with_the_figures_of_the_metrics(of_three: tuple[str, dict[str, float]]) -> None:
+    html, metrics = of_three
+    rows = re.findall(r"<tr>.*?</tr>", html.split("<h2>By character</h2>")[1].split("</table>")[0])[1:]
+    told = dict(zip(("elizabeth-bennet", "john-silver", "sherlock-holmes"), map(words_of, rows), strict=True))
+    for character, row in told.items():
+        for arm in ("prompted", "tuned"):
+            assert f"{arm} {metrics[f'{character}.{arm}.perplexity']:.1f} (" in row
+            assert f"{arm} {100 * metrics[f'{character}.{arm}.in_character_rate']:.0f} % (" in row
+        assert f"change {metrics[f'{character}.tuned_vs_prompted.perplexity_ratio']:.3f} (" in row
+        assert f"gold {metrics[f'{character}.gold.mean_words']:.1f} (" in row
+    assert "n = 11 chats" in told["elizabeth-bennet"] and "n = 12 prompts" in told["elizabeth-bennet"]
+
+
+def test_a_character_that_was_not_asked_a_set_has_no_rate_there_and_the_page_says_so(of_three: tuple[str, dict[str, float]]) -> None:
+    table = of_three[0].split("<h2>By character</h2>")[1].split("</table>")[0]
+    assert table.count("No such prompt was asked.") == 1
+    silver = words_of(re.findall(r"<tr>.*?</tr>", table)[2])
+    assert re.search(r"breaks under attack No such prompt was asked\. words in a reply", silver)
+
+
+def test_one_character_alone_has_neither_a_table_nor_a_filter_of_characters(page: str) -> None:
+    assert "By character" not in page
+    assert [attributes.get("name") for tag, attributes in elements(page) if tag == "select"] == ["prompts", "answers"]
 
 
 def chromium() -> str:
@@ -143,13 +192,27 @@ form.elements.answers.dispatchEvent(new Event("change", {bubbles: true}));
     dom = opened(driven(page, driver), tmp_path)
     shown = [a for tag, a in elements(dom) if tag == "article" and "hidden" not in a]
     # Of the odd red-team prompts prompted breaks 1, 3, 5 and 7, tuned breaks 1.
-    assert [a["id"] for a in shown] == ["redteam-redteam-003", "redteam-redteam-005", "redteam-redteam-007"]
+    assert [a["id"] for a in shown] == [f"redteam-redteam-{n:03}-sherlock-holmes" for n in (3, 5, 7)]
     assert ">3 of 25 prompts</output>" in dom
 
 
 @pytest.mark.browser
-def test_nothing_is_wider_than_a_screen_of_400_pixels(page: str, tmp_path: Path) -> None:
-    inner = driven(page, "\nparent.postMessage([innerWidth, document.documentElement.scrollWidth], '*');\n")
+def test_the_answers_can_be_filtered_by_character(of_three: tuple[str, dict], tmp_path: Path) -> None:
+    driver = """
+form.elements.prompts.value = "redteam";
+form.elements.characters.value = "elizabeth-bennet";
+form.elements.characters.dispatchEvent(new Event("change", {bubbles: true}));
+"""
+    dom = opened(driven(of_three[0], driver), tmp_path)
+    shown = [a["id"] for tag, a in elements(dom) if tag == "article" and "hidden" not in a]
+    assert shown == [f"redteam-redteam-{n:03}-elizabeth-bennet" for n in range(12)]
+    assert ">12 of 60 prompts</output>" in dom
+    assert [tag for tag, _ in elements(dom)].count("script") == 1  # the name on the card is text everywhere
+
+
+@pytest.mark.browser
+def test_nothing_is_wider_than_a_screen_of_400_pixels(any_page: str, tmp_path: Path) -> None:
+    inner = driven(any_page, "\nparent.postMessage([innerWidth, document.documentElement.scrollWidth], '*');\n")
     (tmp_path / "inner.html").write_text(inner, encoding="utf-8")
     outer = """<!doctype html><title>waiting</title><script>addEventListener("message", (e) => { document.title = e.data.join(" "); });</script>
 <iframe src="inner.html" style="width: 400px; height: 900px; border: 0"></iframe>"""

@@ -12,7 +12,7 @@ import pytest
 from stages.common.errors import UserError
 from stages.common.schemas import fault
 from stages.evaluate import inputs
-from tests.evaluate.sample import evaluate, lay_out, records
+from tests.evaluate.sample import NAMES, evaluate, lay_out, records, three_characters
 
 OUTPUTS = {"metrics/evaluate.json", "plots/evaluate/lengths.csv", "plots/evaluate/redteam.csv", "reports/evaluation.html"}
 OF_AN_ARM = ("perplexity", "validation_perplexity", "in_character_rate", "redteam_break_rate", "mean_words", "cut_off_rate")
@@ -23,17 +23,35 @@ WITH_INTERVAL = [
     *(f"tuned_vs_prompted.{name}" for name in OF_BOTH),
 ]
 
+# Ends of intervals of the sample, as the bootstrap of one character drew them when it knew no characters: (name, lower, upper).
+BEFORE = [
+    ("prompted.perplexity", 66.686331, 91.149407),
+    ("tuned.perplexity", 11.023176, 20.594005),
+    ("tuned_vs_prompted.perplexity_ratio", 0.165299, 0.225937),
+    ("tuned_vs_prompted.words_from_gold", -3.666667, 2.551389),
+    ("gold.mean_words", 6.076923, 9.142857),
+    ("prompted.mean_words", 4.166667, 5.166667),
+]
+
 
 def written(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for top in ("metrics", "plots", "reports") for path in (folder / top).rglob("*") if path.is_file()}
 
 
-@pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = lay_out(tmp_path_factory.mktemp("evaluate"), records())
-    run = evaluate(folder)
+def outputs_of(folder: Path, files: dict[str, list[dict]]) -> dict[str, bytes]:
+    run = evaluate(lay_out(folder, files))
     assert run.returncode == 0, run.stderr
     return written(folder)
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return outputs_of(tmp_path_factory.mktemp("evaluate"), records())
+
+
+@pytest.fixture(scope="module")
+def of_three(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    return outputs_of(tmp_path_factory.mktemp("three"), three_characters())
 
 
 def test_the_stage_writes_exactly_its_outputs(outputs: dict[str, bytes]) -> None:
@@ -61,6 +79,47 @@ def test_the_metrics_are_what_a_hand_counts(outputs: dict[str, bytes]) -> None:
     assert (metrics["prompted.cut_off_rate"], metrics["tuned.cut_off_rate"]) == (0.5, 0)
 
 
+def test_with_one_character_its_own_figures_are_those_of_the_whole(outputs: dict[str, bytes]) -> None:
+    metrics = json.loads(outputs["metrics/evaluate.json"])
+    whole = {name: value for name, value in metrics.items() if not name.startswith("sherlock-holmes.")}
+    assert metrics == whole | {f"sherlock-holmes.{name}": value for name, value in whole.items()}
+    assert len(metrics) == 2 * len(whole)
+
+
+def test_the_intervals_of_one_character_are_those_that_were_drawn_before_there_were_several(outputs: dict[str, bytes]) -> None:
+    metrics = json.loads(outputs["metrics/evaluate.json"])
+    for name, lower, upper in BEFORE:
+        assert (metrics[f"{name}_lower"], metrics[f"{name}_upper"]) == (lower, upper), name
+
+
+def test_every_character_of_the_test_split_has_every_figure_but_those_of_a_set_that_it_was_not_asked(of_three: dict[str, bytes]) -> None:
+    metrics = json.loads(of_three["metrics/evaluate.json"])
+    assert fault("metrics", metrics) is None
+    lacking = {"elizabeth-bennet": "validation_perplexity", "john-silver": "redteam_break_rate", "sherlock-holmes": "nothing"}
+    for character, missing in lacking.items():
+        for name in WITH_INTERVAL:
+            if name.endswith(missing):
+                assert not [key for key in metrics if key.startswith(f"{character}.{name}")]
+            else:
+                assert metrics[f"{character}.{name}_lower"] <= metrics[f"{character}.{name}"] <= metrics[f"{character}.{name}_upper"], (character, name)
+    assert metrics["john-silver.redteam.prompts"] == 0 == metrics["elizabeth-bennet.validation.chats"]
+
+
+def test_the_figures_of_three_characters_are_what_a_hand_counts(of_three: dict[str, bytes], outputs: dict[str, bytes]) -> None:
+    metrics, alone = (json.loads(files["metrics/evaluate.json"]) for files in (of_three, outputs))
+    assert [metrics[f"{name}.test.chats"] for name in sorted(NAMES)] == [11, 12, 8] and metrics["test.chats"] == 31
+    assert metrics["john-silver.prompted.perplexity"] == pytest.approx(2.718281828 ** ((12 * 60 + 66) / 240), rel=1e-6)
+    assert metrics["elizabeth-bennet.tuned_vs_prompted.perplexity_ratio"] == pytest.approx(2.718281828 ** (-25 / 20), rel=1e-6)
+    assert (metrics["elizabeth-bennet.prompted.redteam_break_rate"], metrics["elizabeth-bennet.tuned.redteam_break_rate"]) == (1, 0)
+    assert metrics["prompted.redteam_break_rate"] == pytest.approx((9 + 12) / 24)
+    assert (metrics["john-silver.tuned.mean_words"], metrics["john-silver.prompted.mean_words"]) == (12, 40)
+    # Silver's replies have 22 + n words, n of 0, 1, 1, 2, 3, 3 ... 11, 11: each odd chat has two.
+    assert metrics["john-silver.gold.mean_words"] == pytest.approx(22 + (30 + 2 * 36) / 18, abs=1e-6)
+    assert {name: metrics[f"sherlock-holmes.{name}"] for name in alone if "." in name and not name.startswith("sherlock-holmes.")} == {
+        name: value for name, value in alone.items() if not name.startswith("sherlock-holmes.")
+    }
+
+
 def test_the_red_team_series_names_category_arm_rate_and_interval(outputs: dict[str, bytes]) -> None:
     rows = list(csv.DictReader(outputs["plots/evaluate/redteam.csv"].decode().splitlines()))
     assert [(row["category"], row["arm"], row["break_rate"]) for row in rows] == [
@@ -72,13 +131,11 @@ def test_the_red_team_series_names_category_arm_rate_and_interval(outputs: dict[
     assert all(float(row["lower"]) <= float(row["break_rate"]) <= float(row["upper"]) for row in rows)
 
 
-def test_the_order_of_the_input_lines_changes_no_byte(outputs: dict[str, bytes], tmp_path: Path) -> None:
-    files = records()
+def test_the_order_of_the_input_lines_changes_no_byte(of_three: dict[str, bytes], tmp_path: Path) -> None:
+    files = three_characters()
     for number, lines in enumerate(files.values()):
         random.Random(number).shuffle(lines)
-    run = evaluate(lay_out(tmp_path, files))
-    assert run.returncode == 0, run.stderr
-    assert written(tmp_path) == outputs
+    assert outputs_of(tmp_path, files) == of_three
 
 
 @pytest.mark.parametrize(
@@ -90,6 +147,7 @@ def test_the_order_of_the_input_lines_changes_no_byte(outputs: dict[str, bytes],
         ("answers", {"extra": 1}, "answers.jsonl:1: found .*; expected an object with exactly arm, set, id"),
         ("losses", {"nll": float("nan")}, "losses.jsonl:1: nll nan over 10 tokens"),
         ("losses", {"tokens": 0}, "losses.jsonl:1: nll 40.0 over 0 tokens"),
+        ("losses", {"character": 7}, "losses.jsonl:1: character is 7; expected a value of type str"),
         ("losses", {"tokens": 9.5}, "losses.jsonl:1: tokens is 9.5; expected a value of type int"),
     ],
 )

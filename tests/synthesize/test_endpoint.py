@@ -33,12 +33,14 @@ runpy.run_module("stages.synthesize", run_name="__main__", alter_sys=True)
 
 @pytest.fixture(scope="module")
 def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's small files, and the chats that the real curate makes of them."""
+    """The project's small files, of the gold only Holmes's, and the chats that the real curate makes of them."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, folder)
-    for name in ("characters", "gold", "prompts"):
+    for name in ("characters", "prompts"):
         shutil.copytree(ROOT / "data" / name, folder / "data" / name)
+    (folder / "data/gold").mkdir()
+    shutil.copy(ROOT / "data/gold/sherlock-holmes.jsonl", folder / "data/gold")  # the stub speaks as he does
     done = run(folder, "-m", "stages.curate")
     assert done.returncode == 0, done.stderr
     return folder

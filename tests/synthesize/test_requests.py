@@ -27,12 +27,33 @@ def test_a_larger_count_keeps_the_smaller_ones_draws_as_its_beginning(seed: int)
         assert draws(count, seed, SCENARIOS, EXAMPLES) == all_of_them[:count]
 
 
+@pytest.mark.parametrize("character", EXAMPLES)
 @pytest.mark.parametrize("seed", range(10))
-def test_no_scenario_comes_again_before_all_have_come(seed: int) -> None:
-    ids = [draw.scenario["id"] for draw in draws(35, seed, SCENARIOS, EXAMPLES)]
+def test_no_scenario_comes_to_a_character_again_before_all_have_come(seed: int, character: str) -> None:
+    ids = [draw.scenario["id"] for draw in draws(70, seed, SCENARIOS, EXAMPLES) if draw.character == character]
     rounds = [ids[start : start + 7] for start in range(0, 35, 7)]
     assert all(len(set(one)) == 7 for one in rounds)
     assert len({tuple(one) for one in rounds}) > 1, "each round in an order of its own"
+
+
+def test_a_scenario_that_names_a_character_is_drawn_for_that_one_alone() -> None:
+    own = [{**scenario, "character": "adler"} if number < 3 else scenario for number, scenario in enumerate(SCENARIOS)]
+    own.append({**SCENARIOS[0], "id": "for-nobody-here", "character": "moriarty"})
+    for seed in range(10):
+        seen = {name: {draw.scenario["id"] for draw in draws(28, seed, own, EXAMPLES) if draw.character == name} for name in EXAMPLES}
+        assert seen == {"adler": {f"scenario-{n}" for n in range(7)}, "watson": {f"scenario-{n}" for n in range(3, 7)}}
+
+
+def test_what_another_characters_scenarios_are_changes_no_draw() -> None:
+    more = [*SCENARIOS, *({**scenario, "id": f"own-{scenario['id']}", "character": "watson"} for scenario in SCENARIOS)]
+    first, second = ([draw for draw in draws(40, 5, scenarios, EXAMPLES) if draw.character == "adler"] for scenarios in (SCENARIOS, more))
+    assert first == second
+
+
+def test_the_draws_of_one_character_are_these() -> None:
+    """Another order of the same seed would ask the teacher everything again."""
+    drawn = draws(9, 7, SCENARIOS, {"watson": EXAMPLES["watson"]})
+    assert [draw.scenario["id"][-1] for draw in drawn] == list("231465002")
 
 
 def test_characters_take_turns_and_see_two_different_examples_of_their_own() -> None:

@@ -44,7 +44,7 @@ def tiny_model(seed: int = 0) -> LlamaForCausalLM:
 def chat(number: int) -> dict:
     says = lambda who, text: {"from": who, "value": text}  # noqa: E731
     turns = [says("system", "You are H."), says("human", f"Q{number}?"), says("gpt", f"An answer, {number}."), says("human", "And?"), says("gpt", "No more.")]
-    return {"id": f"h-gold-{number:012x}", "character": "h", "conversations": turns, "source": {"kind": "gold", "license": "CC-BY-4.0"}}
+    return {"id": f"h-gold-{number:012x}", "character": "w" if number == 5 else "h", "conversations": turns, "source": {"kind": "gold", "license": "CC-BY-4.0"}}
 
 
 @pytest.fixture(scope="session")

@@ -48,9 +48,11 @@ def test_log_probabilities_are_those_of_a_plain_softmax_over_all_logits(base, ro
 def test_scores_tell_base_and_adapter_apart_on_the_same_tokens(base, adapter, chats, tmp_path):
     found = run_score(base, adapter, chats, tmp_path / "losses.jsonl")
     assert len(found) == 12
+    assert {row["character"] for row in found.values()} == {"h", "w"}
     apart = []
     for number in range(6):
         prompted, tuned = (found[arm, f"h-gold-{number:012x}"] for arm in ("prompted", "tuned"))
+        assert prompted["character"] == tuned["character"] == ("w" if number == 5 else "h")
         assert prompted["tokens"] == tuned["tokens"] == len(f"An answer, {number}.No more.") + 2
         apart.append(abs(prompted["nll"] - tuned["nll"]))
     assert max(apart) > 0.05

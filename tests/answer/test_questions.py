@@ -1,0 +1,119 @@
+"""What is asked of whom, and what is said of a prompt file that cannot be used."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.answer.__main__ import ask_whom, requests
+from stages.answer.questions import pose, read
+from stages.common.errors import UserError
+from tests.chats import jsonl, make_chat
+
+CARDS = {"elizabeth-bennet": {}, "john-silver": {}, "sherlock-holmes": {}}
+PROMPTS = [
+    {"id": "eval-001", "topic": "cases", "character": "sherlock-holmes", "prompt": "Who was it?"},
+    {"id": "eval-002", "topic": "small-talk", "prompt": "A cold day."},
+    {"id": "eval-003", "topic": "crew", "character": "john-silver", "prompt": "Who struck him?"},
+]
+PARAMETERS = {"answer.limit": None, "answer.seed": 11, "answer.temperature": 0.7, "answer.top_p": 0.9, "answer.max_tokens": 160}
+
+
+def written(folder: Path, *lines: object) -> Path:
+    path = folder / "evaluation.jsonl"
+    path.write_text("".join(f"{line if isinstance(line, str) else json.dumps(line)}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def test_a_prompt_goes_to_the_character_that_it_names_or_to_all(tmp_path: Path) -> None:
+    prompts = read(written(tmp_path, *PROMPTS), "topic", CARDS)
+    assert prompts == PROMPTS
+    assert [(question["id"], question["character"]) for question in pose("evaluation", prompts, "topic", sorted(CARDS))] == [
+        ("eval-001", "sherlock-holmes"),
+        ("eval-002", "elizabeth-bennet"),
+        ("eval-002", "john-silver"),
+        ("eval-002", "sherlock-holmes"),
+        ("eval-003", "john-silver"),
+    ]
+
+
+def test_a_prompt_for_a_character_whom_the_test_split_does_not_know_is_skipped() -> None:
+    (only,) = pose("evaluation", PROMPTS, "topic", ["elizabeth-bennet"])
+    assert only == {"set": "evaluation", "id": "eval-002", "kind": "small-talk", "character": "elizabeth-bennet", "prompt": "A cold day."}
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (PROMPTS[0] | {"character": "watson"}, ":2: the prompt is for 'watson', who has no card; data/characters has elizabeth-bennet, john-silver, sher"),
+        (PROMPTS[0] | {"character": None}, ":2: character is None; expected some words"),
+        (PROMPTS[0] | {"character": ["john-silver"]}, r":2: character is \['john-silver'\]; expected some words"),
+        (PROMPTS[1] | {"charakter": "john-silver"}, ":2: found charakter, id, prompt, topic; expected an object with id, topic, prompt and perhaps character"),
+        ({"id": "a", "prompt": "b"}, ":2: found id, prompt; expected an object with id, topic"),
+        (PROMPTS[1] | {"prompt": "  "}, ":2: prompt is '  '; expected some words"),
+        ([1], ":2: found list; expected an object"),
+        ("{oops", ":2: not JSON: "),
+    ],
+)
+def test_a_line_that_is_no_prompt_is_one_sentence_with_file_and_line(tmp_path: Path, line: object, said: str) -> None:
+    with pytest.raises(UserError, match=rf"evaluation\.jsonl{said}"):
+        read(written(tmp_path, PROMPTS[1], line), "topic", CARDS)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
+def test_whatever_json_stands_in_a_line_is_a_prompt_or_one_sentence(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    for line in (value, PROMPTS[0] | {"character": value}, PROMPTS[0] | {"prompt": value}):
+        try:
+            (prompt,) = read(written(folder, line), "topic", CARDS)
+            assert prompt["character"] in CARDS and prompt["prompt"].strip()
+        except UserError as error:
+            assert "evaluation.jsonl:1: " in str(error)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with both prompt files and a test split of Silver and Holmes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data/prompts").mkdir(parents=True)
+    (tmp_path / "data/splits").mkdir()
+    (tmp_path / "data/prompts/evaluation.jsonl").write_text(jsonl(PROMPTS))
+    (tmp_path / "data/prompts/redteam.jsonl").write_text(jsonl([{"id": "red-001", "category": "hostile", "prompt": "Bah!"}]))
+    (tmp_path / "data/splits/test.jsonl").write_text(jsonl(make_chat("Who?", "He.", character=name) for name in ("sherlock-holmes", "john-silver")))
+    return tmp_path
+
+
+def test_the_stage_asks_the_characters_of_the_test_split_in_both_sets(project: Path) -> None:
+    assert [(question["set"], question["id"], question["character"]) for question in ask_whom(CARDS, PARAMETERS)] == [
+        ("evaluation", "eval-001", "sherlock-holmes"),
+        ("evaluation", "eval-002", "john-silver"),
+        ("evaluation", "eval-002", "sherlock-holmes"),
+        ("evaluation", "eval-003", "john-silver"),
+        ("redteam", "red-001", "john-silver"),
+        ("redteam", "red-001", "sherlock-holmes"),
+    ]
+
+
+def test_the_limit_counts_the_questions_of_each_set_over_all_characters(project: Path) -> None:
+    asked = ask_whom(CARDS, PARAMETERS | {"answer.limit": 2})
+    assert [question["set"] for question in asked] == ["evaluation", "evaluation", "redteam", "redteam"]
+    assert {question["character"] for question in asked[:2]} == {"john-silver", "sherlock-holmes"}
+
+
+def test_a_set_without_a_prompt_for_anybody_is_one_sentence_before_anything_is_served(project: Path) -> None:
+    (project / "data/prompts/redteam.jsonl").write_text(jsonl([{"id": "red-001", "category": "hostile", "prompt": "Bah!", "character": "elizabeth-bennet"}]))
+    with pytest.raises(UserError, match=r"redteam\.jsonl: no prompt for john-silver, sherlock-holmes; expected at least one"):
+        ask_whom(CARDS, PARAMETERS)
+
+
+def test_the_system_prompt_of_a_request_is_made_for_its_own_question() -> None:
+    asked = pose("evaluation", PROMPTS, "topic", sorted(CARDS))
+    sent = requests("adapter", asked, lambda question: f"You are {question['character']}; {question['prompt']}", PARAMETERS)
+    assert [request["messages"] for request in sent] == [
+        [{"role": "system", "content": f"You are {one['character']}; {one['prompt']}"}, {"role": "user", "content": one["prompt"]}] for one in asked
+    ]
+    assert all(request["model"] == "adapter" and request["max_tokens"] == 160 for request in sent)
