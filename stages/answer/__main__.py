@@ -28,7 +28,7 @@ def main() -> None:
 
     def told(question: Mapping) -> str:
         """The system prompt under which a question is asked and its answer is scored."""
-        return characters.system_prompt(cards[question["character"]], params["curate.user"])
+        return characters.system_prompt(cards[question["character"]], params["curate.user"], [question["prompt"]])
 
     answers = speak(base, asked, told, params)
     losses, margins = score(base, answers, told)

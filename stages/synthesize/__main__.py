@@ -119,7 +119,7 @@ def to_chat(draw: Draw, answer: completions.Answer, card: dict, params: Mapping)
         "character": draw.character,
         "topic": draw.scenario["kind"],
         "visitor": draw.scenario["visitor"],
-        "conversations": [{"from": "system", "value": characters.system_prompt(card, params["curate.user"])}, *said],
+        "conversations": [{"from": "system", "value": characters.system_prompt(card, params["curate.user"], [turn["value"] for turn in said])}, *said],
         "source": {
             "kind": "synthetic",
             "license": params["synthesize.teacher_license"],
