@@ -109,8 +109,7 @@ def test_a_gold_file_without_a_card_is_one_sentence(project: Project) -> None:
     project.write(GOLD, GOOD[0])
     project.write("data/gold/watson.jsonl", GOOD[1])
     assert project.refused("curate") == (
-        "data/gold/watson.jsonl: no character card for watson; cards: sherlock-holmes; "
-        "or name the character in params.yaml: curate.sources[0]"
+        "data/gold/watson.jsonl: no character card for watson; cards: sherlock-holmes; or name the character in params.yaml: curate.sources[0]"
     )
 
 
