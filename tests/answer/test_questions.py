@@ -69,7 +69,7 @@ def test_whatever_json_stands_in_a_line_is_a_prompt_or_one_sentence(tmp_path_fac
     folder = tmp_path_factory.getbasetemp()
     for line in (value, PROMPTS[0] | {"character": value}, PROMPTS[0] | {"prompt": value}):
         try:
-            (prompt,) = read(written(folder, line), "topic", CARDS)
+            (prompt,) = read(written(folder, json.dumps(line)), "topic", CARDS)
             assert prompt["character"] in CARDS and prompt["prompt"].strip()
         except UserError as error:
             assert "evaluation.jsonl:1: " in str(error)

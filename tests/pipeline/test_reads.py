@@ -9,6 +9,7 @@ import pytest
 
 from stages.common.params import read_yaml
 from tests.chats import chats_in, gold_line, jsonl, plain_chat
+from tests.evaluate.sample import NAMES, three_characters
 from tests.project import Project
 
 # Runs a stage and notes every file that it opens, by Python's own audit event.
@@ -37,7 +38,7 @@ def opened_by(project: Project, stage: str, note: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("stage", ["curate", "synthesize", "filter", "split"])
+@pytest.mark.parametrize("stage", ["curate", "synthesize", "filter", "split", "evaluate"])
 def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Path, stage: str) -> None:
     project.set("synthesize.chats", 0)
     project.write("data/gold/sherlock-holmes.jsonl", gold_line("Who?", "The verger."))
@@ -45,6 +46,10 @@ def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Pat
     project.write("data/synthetic/chats.jsonl", jsonl([plain_chat(70, kind="synthetic")]))
     project.write("data/filtered/chats.jsonl", jsonl(chat for split in ("train", "validation", "test") for chat in chats_in(split, 2)))
     project.write("data/prompts/scenarios.yaml", "- {id: a, kind: cases, visitor: a widow, situation: She weeps.}\n")
+    for path, records in three_characters().items():
+        project.write(path, jsonl(records))
+    for stem in NAMES:
+        project.add_card(stem, name=NAMES[stem])
     opened = opened_by(project, stage, tmp_path / "opened.json")
     deps = read_yaml(project.folder / "dvc.yaml")["stages"][stage]["deps"]
     ours = {"dvc.yaml", "params.yaml", "schemas/params.schema.json", *project.outs(stage)}
