@@ -65,5 +65,6 @@ def system_prompt(card: dict, user: str, said: Sequence[str] = ()) -> str:
     On lines of their own stand before and after it the entries of the lorebook that apply to the messages `said`: with none, the constant ones.
     """
     text = card["system_prompt"].strip() or "\n".join(filter(None, [card["description"], card["personality"], card["scenario"]]))
-    before, after = lorebook.around(card.get("character_book") or {}, said)
+    book = card.get("character_book")
+    before, after = lorebook.around(book, said) if book else ([], [])
     return fill("\n".join([*before, text, *after]), spoken_name(card), user).strip()
