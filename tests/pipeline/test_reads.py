@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.common import forgetting
 from stages.common.params import read_yaml
 from tests.chats import chats_in, gold_line, jsonl, plain_chat
 from tests.evaluate.sample import NAMES, three_characters
@@ -42,6 +43,7 @@ def opened_by(project: Project, stage: str, note: Path) -> set[str]:
 def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Path, stage: str) -> None:
     project.set("synthesize.chats", 0)
     project.write("data/gold/sherlock-holmes.jsonl", gold_line("Who?", "The verger."))
+    forgetting.add(project.folder / "data/raw/forget.txt", ["somebody"])
     project.write("data/curated/chats.jsonl", jsonl(plain_chat(n) for n in range(9)))
     project.write("data/synthetic/chats.jsonl", jsonl([plain_chat(70, kind="synthetic")]))
     project.write("data/filtered/chats.jsonl", jsonl(chat for split in ("train", "validation", "test") for chat in chats_in(split, 2)))
