@@ -223,7 +223,7 @@ def member(file: BinaryIO, name: str, most: int) -> bytes:
             with archive.open(named[0]) as stream:
                 while len(content) <= most and (block := stream.read(1 << 16)):
                     content += block
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError, LookupError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError, OSError) as error:
         raise Broken(f"a broken archive: {error or type(error).__name__}") from None
     if len(content) > most:
         raise Broken(f"{name} has more bytes than it says; at most {most} are read")

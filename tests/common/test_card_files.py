@@ -36,8 +36,9 @@ def little_memory(bound: int = MEMORY) -> Iterator[None]:
 
 
 def refusal(path: Path, content: bytes) -> str:
-    with pytest.raises(UserError) as caught, little_memory():
-        read(write(path, content))
+    write(path, content)
+    with little_memory(), pytest.raises(UserError) as caught:
+        read(path)
     message = str(caught.value)
     assert message.startswith(str(path)) and "\n" not in message and len(message) < 600
     return message.removeprefix(str(path))
@@ -154,6 +155,26 @@ def saying(size: int) -> bytes:
     return bytes(content)
 
 
+def not_utf8() -> bytes:
+    """A member whose name is said to be UTF-8, and is not."""
+    content = bytearray(in_charx(v3()))
+    listed = content.index(b"PK\1\2")
+    content[listed + 9] |= 8
+    content[listed + 46] = 0xFF
+    return bytes(content)
+
+
+def beyond_the_end(place: int) -> bytes:
+    """An archive that says, as only large ones do, that a member lies at this byte."""
+    content = bytearray(in_charx(v3()))
+    listed, end = content.index(b"PK\1\2"), content.index(b"PK\5\6")
+    extra = struct.pack("<HHQ", 1, 8, place)
+    struct.pack_into("<H", content, listed + 30, len(extra))
+    struct.pack_into("<I", content, listed + 42, 2**32 - 1)
+    struct.pack_into("<I", content, end + 12, end - listed + len(extra))
+    return bytes(content[:end] + extra + content[end:])
+
+
 CARD = ("card.json", json.dumps(v3()).encode())
 
 
@@ -179,6 +200,10 @@ CARD = ("card.json", json.dumps(v3()).encode())
         (charx(("card.json", b"{\n\xff")), ":card.json:2: not UTF-8: byte 0xff"),
         (saying(2**31), f": card.json has {2**31} bytes; at most {LIMIT} are read"),
         (saying(7), ": a broken archive: Bad CRC-32"),
+        (not_utf8(), ": a broken archive: 'utf-8' codec can't decode"),
+        (beyond_the_end(2**40), ": a broken archive: Truncated file header"),
+        (beyond_the_end(2**63 - 1), ": a broken archive: "),
+        (beyond_the_end(2**64 - 1), ": a broken archive: "),
     ],
 )
 def test_an_archive_that_is_broken_or_unsafe_is_one_sentence(tmp_path: Path, content: bytes, said: str) -> None:
