@@ -75,7 +75,7 @@ def _shown(name: str) -> str:
 
 def _json(card: dict, target: Path, indent: int | None = None) -> bytes:
     content = json.dumps(card, ensure_ascii=False, allow_nan=False, indent=indent).encode()
-    card_files.parsed(content, str(target))  # what would be too long or too deep to be read again is not written
+    card_files.parsed(content, f"{target}: would not be read again")  # too long now, or too deep
     return content
 
 

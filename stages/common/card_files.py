@@ -1,6 +1,7 @@
 """In which file a character card lies: JSON, PNG or CHARX, told by its first bytes and never by its name. Nothing is extracted to disk.
 
-A card comes from a stranger: whatever a file says of its own sizes, no more than LIMIT bytes of it are held or inflated.
+A card comes from a stranger: whatever a file says of its own sizes, no more than a card of LIMIT bytes is held or inflated. Parsed, the
+worst one (nothing but small objects) takes 35 times as much (measured with CPython 3.11: 545 MiB).
 """
 
 from __future__ import annotations
@@ -222,7 +223,7 @@ def member(file: BinaryIO, name: str, most: int) -> bytes:
             with archive.open(named[0]) as stream:
                 while len(content) <= most and (block := stream.read(1 << 16)):
                     content += block
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError, LookupError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError, OSError) as error:
         raise Broken(f"a broken archive: {error or type(error).__name__}") from None
     if len(content) > most:
         raise Broken(f"{name} has more bytes than it says; at most {most} are read")

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.characters import fill, read, read_all, system_prompt
+from stages.common.characters import fill, read, read_all, spoken_name, system_prompt
 from stages.common.errors import UserError
+from tests.cards import book, encoded, in_charx, png, text, v1, v2, v3, write
 from tests.project import ROOT
 
 HOLMES = ROOT / "data/characters/sherlock-holmes.json"
@@ -29,7 +30,7 @@ def refusal(folder: Path, content: object, name: str = "irene-adler.json") -> st
     return str(caught.value)
 
 
-@pytest.mark.parametrize("macro", ["{{char}}", "{{CHAR}}", "{{Char}}", "<BOT>", "<bot>"])
+@pytest.mark.parametrize("macro", ["{{char}}", "{{CHAR}}", "{{Char}}", "<BOT>", "<bot>", "<char>"])
 def test_the_characters_macros_are_filled_in_any_case(macro: str) -> None:
     assert fill(f"I am {macro}, {macro}!", "Holmes", "the visitor") == "I am Holmes, Holmes!"
 
@@ -63,6 +64,76 @@ def test_the_holmes_card_names_the_detective_and_leaves_no_macro() -> None:
     assert said.startswith("You are Sherlock Holmes, ") and "{{" not in said and "the visitor is speaking with you" in said
 
 
+def test_the_holmes_cards_prompt_is_what_the_models_on_record_were_told() -> None:
+    own = json.loads(HOLMES.read_text(encoding="utf-8"))["data"]["system_prompt"]
+    assert system_prompt(read(HOLMES), "the visitor") == own.replace("{{char}}", "Sherlock Holmes").replace("{{user}}", "the visitor")
+
+
+@pytest.mark.parametrize("nickname, spoken", [("The Woman", "The Woman"), ("", "Irene Adler"), ("  ", "Irene Adler")])
+def test_a_nickname_is_what_the_character_is_called_and_the_name_stays_the_name(tmp_path: Path, nickname: str, spoken: str) -> None:
+    card = read(write(tmp_path / "irene.json", v3(nickname=nickname)))
+    assert (card["name"], spoken_name(card)) == ("Irene Adler", spoken)
+    assert system_prompt(card, "you") == f"You are {spoken}."
+    assert spoken_name(v2()["data"]) == "Irene Adler"
+
+
+LORE = book(
+    {"content": "{{char}} sings.", "constant": True, "position": "before_char"},
+    {"content": "@@depth 2\n{{user}} is a king.", "keys": ["Bohemia"], "position": "after_char"},
+    {"content": "There is a photograph.", "keys": ["photograph"], "position": "before_char", "insertion_order": 0},
+    {"content": "She keeps it.", "constant": True, "enabled": False},
+)
+
+
+def test_the_lorebook_stands_before_and_after_the_prompt_as_far_as_it_applies(tmp_path: Path) -> None:
+    card = read(write(tmp_path / "irene.json", v2(character_book=LORE)))
+    assert system_prompt(card, "you") == "Irene Adler sings.\nYou are Irene Adler."
+    said = ["I come from Bohemia.", "For a photograph?"]
+    assert system_prompt(card, "the visitor", said) == "There is a photograph.\nIrene Adler sings.\nYou are Irene Adler.\nthe visitor is a king."
+
+
+def test_a_character_is_the_same_from_every_file_and_spec(tmp_path: Path) -> None:
+    old = v1(system_prompt="You are {{char}}.")
+    files = {
+        "a.json": old,
+        "b.json": v2(),
+        "c.json": v3(),
+        "d.json": {"data": v2()["data"]},
+        "e.png": png(text("chara", encoded(v2()))),
+        "f.charx": in_charx(v3()),
+    }
+    for name, content in files.items():
+        write(tmp_path / name, content)
+    found = read_all(tmp_path)
+    assert list(found) == ["a", "b", "c", "d", "e", "f"]
+    assert all(card == found["a"] for card in found.values())
+
+
+def test_two_files_of_one_character_are_one_sentence(tmp_path: Path) -> None:
+    for name, content in (("irene.json", v2()), ("irene.png", png(text("chara", encoded(v2())))), ("watson.json", v2())):
+        write(tmp_path / name, content)
+    with pytest.raises(UserError) as caught:
+        read_all(tmp_path)
+    assert str(caught.value) == f"{tmp_path / 'irene.png'}: irene.json is a card of the same character; expected one file a character"
+
+
+def test_a_picture_without_a_card_is_one_sentence(tmp_path: Path) -> None:
+    write(tmp_path / "irene.png", png())
+    with pytest.raises(UserError, match=r"irene\.png: a PNG without a character card"):
+        read_all(tmp_path)
+
+
+def test_the_names_order_is_that_of_the_characters_and_not_of_their_files(tmp_path: Path) -> None:
+    for name in ("a-b.json", "a.png", "a-a.charx"):
+        write(tmp_path / name, v2())
+    assert list(read_all(tmp_path)) == ["a", "a-a", "a-b"]
+
+
+def test_a_lorebook_of_regular_expressions_is_refused_with_the_file_and_the_entry(tmp_path: Path) -> None:
+    lore = book({"keys": ["(a+)+$"], "use_regex": True, "name": "trap"})
+    assert "character_book: entry 1 'trap': the key '(a+)+$' is a regular expression" in refusal(tmp_path, v3(character_book=lore))
+
+
 def test_cards_come_in_alphabetical_order_by_file_name(tmp_path: Path) -> None:
     names = [f"character-{number}" for number in (7, 3, 9, 1, 5, 8, 2, 6, 4, 0)]
     for name in names:
@@ -72,8 +143,9 @@ def test_cards_come_in_alphabetical_order_by_file_name(tmp_path: Path) -> None:
 
 
 def test_extensions_and_fields_that_we_do_not_know_are_no_mistake(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text(json.dumps(card(extensions={"depth": [1, 2]}, character_book={"entries": []})))
-    assert read(tmp_path / "a.json")["extensions"] == {"depth": [1, 2]}
+    (tmp_path / "a.json").write_text(json.dumps(card(extensions={"depth": [1, 2]}, character_book={"entries": []}, unheard_of={"of": None})))
+    found = read(tmp_path / "a.json")
+    assert (found["extensions"], found["unheard_of"]) == ({"depth": [1, 2]}, {"of": None})
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -94,8 +166,12 @@ def test_a_missing_field_is_one_sentence_with_its_name(tmp_path: Path, field: st
         ('{"spec": ', ":1: not JSON: "),
         ("\ufeff" + json.dumps(card()), "not JSON: "),
         ("", "not JSON: "),
+        ({"name": "Irene"}, "not a Character Card V1 (it has no spec): 'description' is a required property"),
+        (v3(group_only_greetings=[1]), "not a Character Card V3: data.group_only_greetings.0: 1 is not of type 'string'"),
+        ('{"spec": "chara_card_v2", "spec": "chara_card_v3"}', "not JSON: the key 'spec' stands twice"),
+        ("[" * 200 + "]" * 200, "not JSON: objects and lists in one another"),
     ],
-    ids=["empty name", "number", "version 1", "no data", "list", "cut off", "BOM", "empty file"],
+    ids=["empty name", "number", "version 1", "no data", "list", "cut off", "BOM", "empty file", "not a card", "V3", "key twice", "deep"],
 )
 def test_what_is_no_card_is_one_sentence(tmp_path: Path, content: object, said: str) -> None:
     assert said in refusal(tmp_path, content)
