@@ -35,6 +35,12 @@ def test_the_cards_prompt_takes_the_place_of_the_chats_own() -> None:
     assert "topic" not in chat and "visitor" not in chat
 
 
+def test_a_nickname_is_what_the_character_is_called_in_a_chat() -> None:
+    line = json.loads(gold_line("Who are you, {{char}}?", "I am {{char}}."))
+    chat, _ = to_chat(line, "sherlock-holmes", {**CARD, "nickname": "Holmes"}, "the visitor", "CC-BY-4.0", PLACE, 12)
+    assert [turn["value"] for turn in chat["conversations"]] == ["You are Holmes; the visitor is here.", "Who are you, Holmes?", "I am Holmes."]
+
+
 def test_the_same_words_on_another_line_or_with_another_label_are_the_same_chat() -> None:
     first, _ = curated(gold_line("Who?", "I.", topic="cases"))
     second, _ = to_chat(json.loads(gold_line("Who?", "I.", visitor="duke")), "sherlock-holmes", CARD, "you", "MIT", "other.jsonl", 99)
