@@ -15,6 +15,7 @@ import stat
 import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,7 +46,7 @@ class CardFile:
 
 @dataclass(frozen=True)
 class Chunk:
-    """A chunk of a PNG; `start` and `end` are the offsets of its first byte, that of its length, and of the first after it."""
+    """A chunk of a PNG: its bytes, from its length to its CRC, are those from `start` up to, not including, `end`."""
 
     kind: bytes
     start: int
@@ -61,7 +62,7 @@ def read(path: str | Path) -> CardFile:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Broken as error:
         raise UserError(f"{path}: {error}") from None
     return CardFile(container, parsed(content, f"{path}{place}"))
@@ -101,8 +102,7 @@ def parsed(content: bytes, where: str) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict:
     found = dict(pairs)
     if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
         raise ValueError(f"the key {twice[:80]!r} stands twice in one object")
     return found
 
@@ -142,8 +142,7 @@ def chunks(file: BinaryIO) -> Iterator[Chunk]:
         if start + 12 + length > end:
             raise Broken(f"a broken PNG: the chunk {name!r} at byte {start} says that it has {length} bytes; the file has {max(0, end - start - 12)} more")
         keyword, crc, left = "", zlib.crc32(kind), length
-        while left:
-            block = file.read(min(left, 1 << 16))
+        while left and (block := file.read(min(left, 1 << 16))):
             if left == length and kind in (b"tEXt", b"zTXt", b"iTXt"):
                 keyword = block[:80].partition(b"\0")[0].decode("latin-1").lower()
             crc, left = zlib.crc32(block, crc), left - len(block)
@@ -185,9 +184,8 @@ def _text(kind: bytes, data: bytes, most: int) -> bytes:
         return text
     if kind == b"zTXt":
         return _inflated(text[1:], most)
-    compressed, (_language, _, rest) = text[:1] == b"\1", text[2:].partition(b"\0")
-    text = rest.partition(b"\0")[2]
-    return _inflated(text, most) if compressed else text
+    content = b"".join(text[2:].split(b"\0", 2)[2:])  # iTXt: two flags, the language, the translated keyword
+    return _inflated(content, most) if text[:1] == b"\1" else content
 
 
 def _inflated(data: bytes, most: int) -> bytes:
@@ -223,7 +221,7 @@ def member(file: BinaryIO, name: str, most: int) -> bytes:
             with archive.open(named[0]) as stream:
                 while len(content) <= most and (block := stream.read(1 << 16)):
                     content += block
-    except (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, OSError) as error:
         raise Broken(f"a broken archive: {error or type(error).__name__}") from None
     if len(content) > most:
         raise Broken(f"{name} has more bytes than it says; at most {most} are read")

@@ -70,6 +70,12 @@ def test_what_v2_has_no_place_for_lies_in_its_extensions_and_comes_back() -> Non
     assert cards.normal(lowered) == cards.normal(card)
 
 
+def test_what_a_v3_card_still_keeps_from_its_time_as_v2_is_not_lost() -> None:
+    card = whole(v3(source=["new"], extensions={"dramatis/v3": {"nickname": "The Woman", "source": ["old"]}}))
+    again = cards.converted(cards.converted(card, "V2"), "V3")["data"]
+    assert (again["nickname"], again["source"], again["extensions"]) == ("The Woman", ["new"], {})
+
+
 @given(V3_CARDS)
 def test_a_v3_card_is_unchanged_after_v2(card: dict) -> None:
     before = copy.deepcopy(card)

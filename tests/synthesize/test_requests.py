@@ -130,3 +130,10 @@ def test_the_request_holds_task_examples_and_scenario_with_every_name_filled_in(
     assert said[3]["content"] == "The visitor: a caller. They speak of this and that. Write the dialogue."
     assert said[5]["content"] == "The visitor: a visitor 3. He asks Sherlock Holmes for number 3. Write the dialogue."
     assert "{{" not in str(said) and "Sherlock Holmes" in said[0]["content"]
+
+
+def test_a_nickname_stands_in_texts_and_the_name_stays_the_label() -> None:
+    said = messages(Draw("sherlock-holmes", SCENARIOS[3], (plain_chat(1), plain_chat(2))), {**CARD, "nickname": "Holmes"})
+    assert said[5]["content"] == "The visitor: a visitor 3. He asks Holmes for number 3. Write the dialogue."
+    assert "Sherlock Holmes and a visitor. Holmes is the consulting detective" in said[0]["content"]
+    assert said[2]["content"] == transcript(plain_chat(1), "Sherlock Holmes")
