@@ -225,6 +225,15 @@ def test_only_the_characters_that_take_part_are_read(project: Project) -> None:
     assert "characters names watson, without a card in data/characters" in project.refused("curate")
 
 
+def test_a_nickname_fills_the_macro_and_the_full_name_is_a_label_too(project: Project) -> None:
+    project.add_card("sherlock-holmes", nickname="Sherry")
+    project.write(GOLD, gold_line("Are you {{char}}?", "Sherlock Holmes: I am {{char}}."))
+    assert project.run("curate").returncode == 0
+    ((system, asked, said),) = [chat["conversations"] for chat in project.records("data/curated/chats.jsonl")]
+    assert system["value"].startswith("You are Sherry, ")
+    assert (asked["value"], said["value"]) == ("Are you Sherry?", "I am Sherry.")
+
+
 def test_lore_is_told_where_its_keys_are_said(project: Project) -> None:
     book = {"entries": [{"keys": ["hound"], "content": "{{char}} hunts a hound.", "enabled": True, "insertion_order": 1, "extensions": {}}], "extensions": {}}
     project.add_card("sherlock-holmes", character_book=book)
