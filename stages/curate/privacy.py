@@ -206,7 +206,7 @@ def _letters(word: str) -> int:
 
 def _without_marks(name: str) -> str:
     """The name as one types it who has no accents on the keyboard."""
-    return "".join(char for char in unicodedata.normalize("NFD", name) if not unicodedata.combining(char))
+    return unicodedata.normalize("NFC", "".join(char for char in unicodedata.normalize("NFD", name) if not unicodedata.combining(char)))
 
 
 def _any_of(names: set[tuple[str, ...]]) -> re.Pattern[str]:
