@@ -27,7 +27,11 @@ def read(path: str | Path, by: str, cards: Collection[str]) -> list[dict]:
                 raise UserError(f"{where}: {name} is {field!r}; expected some words")
         if "character" in value and value["character"] not in cards:
             raise UserError(f"{where}: the prompt is for {value['character']!r}, who has no card; data/characters has {', '.join(sorted(cards))}")
+        if any(value["id"] == prompt["id"] for prompt in prompts):
+            raise UserError(f"{where}: id {value['id']} is a prompt's before; expected each id once")
         prompts.append(value)
+    if not prompts:
+        raise UserError(f"{path}: no prompt; expected at least one")
     return prompts
 
 

@@ -12,6 +12,9 @@ from stages.common.errors import UserError
 from stages.common.files import read_lines
 from stages.common.schemas import fault
 
+# What chat templates write between turns. A tokenizer makes control tokens of it wherever it stands, also inside somebody's words.
+CONTROL = re.compile(r"<\|[A-Za-z0-9_]{1,40}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]|<<?/?SYS>>?")
+
 
 def chat_id(character: str, kind: str, conversations: list[dict]) -> str:
     """A stable id from content, never from position: `CHARACTER-KIND-` and 12 hex digits of SHA-256 over all turns but the system's.

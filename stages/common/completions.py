@@ -89,10 +89,21 @@ async def _ask(client: AsyncOpenAI, request: dict) -> Answer:
         except ValueError as error:
             raise UserError(f"{client.base_url} sent no JSON to model {request['model']}: {error}") from None
         else:
-            if not getattr(reply, "choices", None):
+            if (answer := _answer(reply)) is None:
                 raise UserError(f"{client.base_url} sent no chat completion to model {request['model']}: {' '.join(str(reply).split())[:200]}")
-            choice, usage = reply.choices[0], reply.usage
-            text = (choice.message.content or "").encode("utf-8", "replace").decode()  # JSON can hold half a surrogate pair, UTF-8 cannot
-            return Answer(text, choice.finish_reason, usage.prompt_tokens if usage else 0, usage.completion_tokens if usage else 0)
+            return answer
         await asyncio.sleep(min(wait, 60.0))
     raise AssertionError("unreachable")
+
+
+def _answer(reply: object) -> Answer | None:
+    """What a reply says, None where it is no chat completion: the SDK does not check what a server sends."""
+    choices, usage = getattr(reply, "choices", None), getattr(reply, "usage", None)
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = getattr(choice, "message", None)
+    content = getattr(message, "content", None) or ""
+    if message is None or not isinstance(content, str):
+        return None
+    text = content.encode("utf-8", "replace").decode()  # JSON can hold half a surrogate pair, UTF-8 cannot
+    tokens = (getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens"))
+    return Answer(text, str(getattr(choice, "finish_reason", None) or "stop"), *(count if isinstance(count, int) else 0 for count in tokens))

@@ -83,4 +83,5 @@ def silent(**extra: str) -> dict[str, str]:
     forbids it: vLLM and Axolotl import tens of thousands of lines, which would be compiled again at every start.
     """
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return {"HF_HUB_OFFLINE": "1", **inherited, **SILENCE, **extra}
+    caches = {name: str(state("cache", name)) for name in ("HF_DATASETS_CACHE", "VLLM_CACHE_ROOT")}  # of this project, not of the user's home
+    return {"HF_HUB_OFFLINE": "1", **caches, **inherited, **SILENCE, **extra}

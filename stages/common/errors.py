@@ -11,11 +11,16 @@ class UserError(Exception):
 
 
 def run(stage: Callable[[], None]) -> None:
-    """Run a stage's main function; a UserError becomes one line on stderr and exit status 1, Ctrl-C status 130."""
+    """Run a stage's main function; a UserError, or a file that the machine refuses, becomes one line on stderr and exit status 1, Ctrl-C status 130."""
     try:
         stage()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

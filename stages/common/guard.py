@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 POLL_SECONDS = 0.25
 GRACE_SECONDS = 4.0
 
@@ -22,6 +22,11 @@ GRACE_SECONDS = 4.0
 def adopt_orphans() -> None:
     """Make this process the new parent of its descendants' orphans, so that none escapes."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when its parent is gone: even where stage and guard are killed in one moment, nobody trains on."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _parents() -> dict[int, int]:
@@ -77,7 +82,7 @@ def main() -> int:
     stop = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda n, _frame: stop.append(n))
-    child = subprocess.Popen(command)
+    child = subprocess.Popen(command, preexec_fn=end_with_parent)
     # Popen.poll reaps the command; orphans that we adopted are reaped in end_descendants.
     while child.poll() is None and not stop and os.getppid() == parent:
         time.sleep(POLL_SECONDS)

@@ -87,13 +87,22 @@ def assistant_speech(reply: str) -> tuple[str, str] | None:
     return _first(_ASSISTANT, reply)
 
 
+TITLES = frozenset("a an the mr mrs ms miss sir lady lord dr doctor captain king queen saint st old young".split())
+
+
+def called(name: str) -> list[str]:
+    """By what a character may be called: the whole name, and its first and last word, where that is no article or title."""
+    ends = [part for part in (name.split()[-1], name.split()[0]) if part.lower().strip(".") not in TITLES]
+    return list(dict.fromkeys([name, *ends]))
+
+
 def character_break(reply: str, name: str) -> tuple[str, str] | None:
     """(family, matching words) where a reply leaves the character called `name`, or None.
 
     Speaking of himself counts as a break in two forms: a "Name:" prefix, and "As Sherlock Holmes, I ...".
     """
     text = straight(reply)
-    names = "|".join(re.escape(part) for part in (name, name.split()[-1], name.split()[0]))
+    names = "|".join(re.escape(part) for part in called(name))
     if match := re.match(rf"\s*\W?(?:mr\.? )?(?:{names})\W? ?:", text, re.IGNORECASE):
         return "name_prefix", match.group().strip()
     if match := re.search(rf"(?:i(?: a|')m|i was) (?:just |only )?(?:pretending to be|acting as) (?:{names})\b", text, re.IGNORECASE):

@@ -17,6 +17,7 @@ from stages.common.errors import UserError
 from stages.common.files import read_json
 
 READY_SECONDS = 600
+MAX_MODEL_LEN = 4096  # tokens; longer contexts cost memory for every request
 # vLLM accepts these ranks only (vllm/config/lora.py, 0.32); the default, 16, refuses a larger adapter.
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
@@ -28,7 +29,12 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def command(model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, seed: int, max_model_len: int) -> list[str]:
+def positions(model: Path) -> int:
+    """How many tokens a request may have, answer included: MAX_MODEL_LEN, or as many as the model knows."""
+    return min(MAX_MODEL_LEN, read_json(model / "config.json").get("max_position_embeddings") or MAX_MODEL_LEN)
+
+
+def command(model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, seed: int) -> list[str]:
     """vLLM's OpenAI server for a model and adapters on top of it.
 
     `generation-config vllm`: the model's own generation_config must not change the sampling that we ask for. The seed is the
@@ -36,7 +42,7 @@ def command(model: Path, name: str, port: int, adapters: dict[str, Path], templa
     """
     arguments = [
         environments.python("serve"), "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port),
-        "--model", str(model), "--served-model-name", name, "--dtype", "bfloat16", "--seed", str(seed), "--max-model-len", str(max_model_len),
+        "--model", str(model), "--served-model-name", name, "--dtype", "bfloat16", "--seed", str(seed), "--max-model-len", str(positions(model)),
         "--generation-config", "vllm", "--chat-template", str(template), "--disable-uvicorn-access-log",
     ]  # fmt: skip
     if not gpu:
@@ -59,7 +65,7 @@ def cpu_settings() -> dict[str, str]:
 
 
 @contextmanager
-def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None, max_model_len: int = 4096) -> Iterator[str]:
+def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None) -> Iterator[str]:
     """Yield the base URL (http://127.0.0.1:PORT/v1) of a server that has answered a real completion for every model it serves.
 
     Raises UserError with the log's end where it does not come up.
@@ -68,7 +74,7 @@ def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str,
     log = environments.state("logs") / f"vllm-{port}.log"
     environment = environments.silent(**({} if gpu else cpu_settings()))
     url = f"http://127.0.0.1:{port}/v1"
-    arguments = command(model, name, port, adapters, template, gpu, seed, max_model_len)
+    arguments = command(model, name, port, adapters, template, gpu, seed)
     with open(log, "wb") as output, children.child(arguments, environment, output) as process:
         print(f"vLLM starts with {', '.join([name, *adapters])} ...", flush=True)
         started = time.monotonic()

@@ -27,6 +27,8 @@ def read_yaml(path: str | Path) -> Any:
 
 def check(values: Any) -> None:
     """Raise UserError, one sentence with the key, the value and what is allowed, where `values` breaks schemas/params.schema.json."""
+    if not isinstance(values, dict):
+        raise UserError(f"params.yaml: found {type(values).__name__} at the top; expected the parameters by their names")
     for error in sorted(validator("params").iter_errors(values), key=lambda e: [str(p) for p in e.absolute_path]):
         key = ".".join(str(part) for part in error.absolute_path)
         if error.validator == "additionalProperties":
@@ -39,7 +41,7 @@ def check(values: Any) -> None:
         allowed = {
             k: v
             for k, v in error.schema.items()
-            if k in ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minItems", "minLength", "items")
+            if k in ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minItems", "minLength", "items", "anyOf")
         }
         raise UserError(f"params.yaml: {key} is {json.dumps(error.instance, default=str)}; allowed: {json.dumps(allowed)[1:-1]}")
 

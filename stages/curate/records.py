@@ -269,7 +269,10 @@ def _rows(text: _Text) -> Iterator[Record]:
 def _delimiter(line: str) -> str:
     """The one that makes two cells, or a known column name, of a table's first line."""
     for delimiter in "\t,;":
-        cells = next(csv.reader([line[:MAX_CELL]], delimiter=delimiter), [])
+        try:
+            cells = next(csv.reader([line[:MAX_CELL]], delimiter=delimiter), [])
+        except csv.Error:  # the row itself is told when it is read
+            continue
         if len(cells) == 2 or _names(cells):
             return delimiter
     return ","

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from stages.common.characters import fill
+from stages.common.chats import CONTROL
 from stages.curate.faults import Fault
 from stages.curate.formats import CHARACTER, HUMAN, SYSTEM
 
@@ -82,6 +83,8 @@ class Cleaner:
                     raise Fault("turns", f"a system turn after {len(said)} others", "system first, if at all")
                 continue
             text = normalise(text, self.quotes)
+            if control := CONTROL.search(text):
+                raise Fault("control", f"a token that opens or ends turns, at character {control.start() + 1} of turn {len(said) + 1}", "words")
             labels = self._own if role == CHARACTER else users
             if label := labels.match(text):
                 text = text[label.end() :]

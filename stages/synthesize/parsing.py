@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from stages.common.chats import CONTROL
+
 # "Watson:", "**Dr. Watson (rising):**": up to three words with capitals before a colon, at the start of a line.
 VOICE = re.compile(r"^[*_\[\s]*(?:[A-Z][\w'-]*\.?\s?){1,3}[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:(?:[*_]+|\s|$)")
 
@@ -28,6 +30,8 @@ def turns(answer: str, name: str, finish: str) -> list[dict]:
     )
     if re.search("[\ud800-\udfff]", answer):
         raise NotAChat("parse.text", ascii(answer), "text that can be written as UTF-8, without halves of surrogate pairs")
+    if control := CONTROL.search(answer):
+        raise NotAChat("parse.control", control.group(), "words, and no token that opens or ends turns")
     found: list[dict] = []
     lines = [line.strip() for line in answer.strip().splitlines() if line.strip()]
     if finish == "length":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stages.common.errors import UserError
+
 # params.yaml's own names that go to Axolotl as they are.
 PASSED = (
     "adapter", "lora_r", "lora_dropout", "lora_target_modules", "learning_rate", "lr_scheduler", "warmup_ratio", "weight_decay",
@@ -31,7 +33,8 @@ def precision(wanted: bool | str, gpu: bool, cpu_flags: set[str]) -> bool:
 def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: bool) -> dict:
     """The Axolotl config of a run that reads data/splits/ and works in `scratch`.
 
-    Keys of the `axolotl` parameter win over everything but the paths; our plugin stands behind its plugins.
+    Keys of the `axolotl` parameter win over everything but the paths; our plugin stands behind its plugins. Raises UserError
+    where one has a parameter of its own, which the model card and `lora_alpha` follow.
     """
     config = {name: params[name] for name in PASSED}
     config["lora_alpha"] = params["lora_alpha"] or 2 * params["lora_r"]
@@ -57,6 +60,10 @@ def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: 
     if not gpu:
         # Axolotl turns its Triton kernels on by itself; they need a GPU.
         config |= {f"lora_{part}_kernel": False for part in ("mlp", "qkv", "o", "embedding")}
+    if taken := sorted({*PASSED, "lora_alpha", "bf16"} & params["axolotl"].keys()):
+        raise UserError(f"params.yaml: axolotl.{taken[0]} is {params['axolotl'][taken[0]]!r}; {taken[0]} is a parameter of its own: set that")
+    if not isinstance(params["axolotl"].get("plugins", []), list):
+        raise UserError(f"params.yaml: axolotl.plugins is {params['axolotl']['plugins']!r}; expected a list")
     config |= params["axolotl"]
     config |= {
         "plugins": [*params["axolotl"].get("plugins", []), "stages.weights.plugin.DramatisPlugin"],

@@ -14,6 +14,7 @@ import torch
 from axolotl.integrations.base import BasePlugin
 from transformers import TrainerCallback
 
+from stages.common import guard
 from stages.common.errors import UserError
 from stages.common.files import write_json
 from stages.weights.cpu_training import keep_labelled_logits, quicken_dropout
@@ -49,6 +50,9 @@ class Progress(TrainerCallback):
 
 class DramatisPlugin(BasePlugin):
     """See the module's docstring."""
+
+    def pre_model_load(self, cfg):
+        guard.end_with_parent()  # accelerate stands between the guard and us
 
     def get_training_args(self, cfg):
         counted = {"include_num_input_tokens_seen": "non_padding"}

@@ -255,6 +255,14 @@ def test_a_stage_that_was_ended_does_not_go_on_to_its_next_step(field: Field, na
     assert not (field.trees[name].folder / "done").exists()
 
 
+def test_a_command_whose_stage_and_guard_are_killed_in_one_moment_ends_too(tree: Callable[..., Tree]) -> None:
+    one = tree(command="exec sleep 300").start()
+    wait_for(lambda: one.sleeps() == 1)
+    for pid in (one.pid("stage"), one.pid("guard")):
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: one.sleeps() == 0, LIMIT_SECONDS)
+
+
 def test_a_tree_that_nobody_touched_stands_whole_among_the_fallen(field: Field) -> None:
     lines = list(field.untouched.alive().values())
     assert field.untouched.process.poll() is None

@@ -169,9 +169,24 @@ def test_a_server_that_repeats_the_key_does_not_bring_it_into_the_error(status: 
         Reply({}),
         Reply(completion("x") | {"choices": []}),
         Reply(completion("x") | {"choices": None}),
+        Reply(completion("x") | {"choices": "abc"}),
+        Reply(completion("x") | {"choices": ["abc"]}),
+        Reply(completion("x") | {"choices": [{"index": 0, "message": None, "finish_reason": "stop"}]}),
+        Reply(completion("x") | {"choices": [{"index": 0, "message": {"role": "assistant", "content": [{"type": "text"}]}, "finish_reason": "stop"}]}),
         Reply({"error": {"message": "no such model", "code": 404}}),
     ],
-    ids=["a page", "half of JSON", "an empty object", "no choice", "choices null", "an error with status 200"],
+    ids=[
+        "a page",
+        "half of JSON",
+        "an empty object",
+        "no choice",
+        "choices null",
+        "choices a text",
+        "a choice a text",
+        "no message",
+        "content a list",
+        "an error with status 200",
+    ],
 )
 def test_a_reply_that_is_no_completion_gets_one_sentence(reply: Reply) -> None:
     with Endpoint(lambda body, count: reply) as stub:

@@ -188,3 +188,9 @@ def test_the_characters_own_name_is_looked_for_whatever_it_is_made_of(name: str)
     assert character_break(f"As {name}, I object.", name)[0] == "third_person"
     assert character_break("Good evening: sit down.", name) is None
     assert in_character("Sherlock Holmes: Good evening.", name)
+
+
+@pytest.mark.parametrize("reply", ["He lives in the part of the town that I avoid.", "The role of the police is to follow.", "As the night fell, I went out."])
+def test_an_article_or_title_is_no_name(reply: str) -> None:
+    assert character_break(reply, "The Doctor") is None
+    assert character_break("The Doctor: Run!", "The Doctor") is not None

@@ -25,8 +25,18 @@ def adapter(folder: Path, rank: int) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model that knows 2048 positions, in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "models" / "base"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text('{"max_position_embeddings": 2048}')
+    return folder
+
+
 def command(adapters: dict[str, Path] | None = None, gpu: bool = False) -> list[str]:
-    return inference_server.command(Path("models/base"), "base", 8123, adapters or {}, Path("chat_template.jinja"), gpu, seed=11, max_model_len=2048)
+    return inference_server.command(Path("models/base"), "base", 8123, adapters or {}, Path("chat_template.jinja"), gpu, seed=11)
 
 
 def value(arguments: list[str], flag: str) -> str:
@@ -45,6 +55,12 @@ def test_the_server_runs_in_its_own_environment_with_the_template_and_length_it_
     assert arguments[:3] == [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     expected = {"--model": "models/base", "--served-model-name": "base", "--chat-template": "chat_template.jinja", "--max-model-len": "2048"}
     assert {flag: value(arguments, flag) for flag in expected} == expected
+
+
+@pytest.mark.parametrize(("known", "served"), [("8192", 4096), ("4096", 4096), ("2048", 2048), ("null", 4096)])
+def test_a_request_is_no_longer_than_the_model_knows_positions(base: Path, known: str, served: int) -> None:
+    (base / "config.json").write_text(f'{{"max_position_embeddings": {known}}}')
+    assert value(command(), "--max-model-len") == str(served)
 
 
 def test_the_sampling_seed_is_the_servers_own() -> None:

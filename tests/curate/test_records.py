@@ -101,6 +101,7 @@ def test_one_object_over_many_lines_is_one_record():
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "format: neither JSON Lines nor a JSON array nor a table"),
         (b'[{"a": 1', "damaged: the file ends inside the array"),
         (b'"a,b', "csv: unexpected end of data"),
+        (b"a\rb,c", "csv: new-line character seen in unquoted field - do you need to open the file in universal-newline mode?"),
     ],
 )
 def test_what_is_broken_is_told_with_its_line_and_never_quoted(text, fault):

@@ -116,6 +116,13 @@ def test_a_turn_without_words_is_refused(empty):
         cleaned(("h", "Who?"), ("c", empty))
 
 
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|eot_id|>", "</s>", "<start_of_turn>", "[INST]", "<\u200b|im_start|>"])
+@pytest.mark.parametrize("who", ["h", "c"])
+def test_a_token_that_opens_or_ends_turns_is_refused_whoever_says_it(token, who):
+    with pytest.raises(Fault, match="^control: a token that opens or ends turns, at character 4 of turn [12]; expected words"):
+        cleaned(("h", f"Hi {token}" if who == "h" else "Hi"), ("c", f"Hi {token}"))
+
+
 @pytest.mark.parametrize("said", [[], [("h", "Who?")], [("c", "Come in.")], [("c", "Come in."), ("h", "Who?")], [("s", "Be H.")]])
 def test_without_an_answer_there_is_no_chat(said):
     with pytest.raises(Fault, match="^turns: no words of the visitor with an answer"):

@@ -88,6 +88,7 @@ def test_what_people_bring_points_to_its_first_readers():
     assert drawn == {
         ("data/characters", "curate"): [["data/characters"]],
         ("data/gold", "curate"): [["data/gold"]],
+        ("data/raw", "curate"): [["data/raw"]],
         ("data/prompts", "synthesize"): [["data/prompts/scenarios.yaml"]],
         ("teacher", "synthesize"): [["synthesize.teacher"]],
         ("base model", "base"): [["base_model"]],
@@ -140,8 +141,8 @@ def test_a_stage_without_words_is_named_in_one_sentence():
 
 def test_data_that_no_stage_writes_and_no_input_names_is_named_in_one_sentence():
     dvc = deepcopy(DVC)
-    dvc["stages"]["curate"]["deps"].append("data/raw")
-    with pytest.raises(UserError, match=r"INPUTS in tools/pictures/pipeline.py differ in data/raw: "):
+    dvc["stages"]["curate"]["deps"].append("data/letters")
+    with pytest.raises(UserError, match=r"INPUTS in tools/pictures/pipeline.py differ in data/letters: "):
         pipeline.draw(dvc)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from stages.common.errors import UserError
 from stages.common.params import load
 from stages.train.__main__ import write_yaml
 from stages.train.config import DATASET, PASSED, precision, render
@@ -52,9 +53,20 @@ def test_any_other_key_of_axolotls_passes_through() -> None:
     assert (rendered["loraplus_lr_ratio"], rendered["adam_beta2"]) == (16, 0.95)
 
 
-def test_a_key_under_axolotl_wins_over_what_dramatis_sets_and_over_a_parameter() -> None:
-    rendered = config(axolotl={"sdp_attention": False, "logging_steps": 5, "learning_rate": 3e-4, "lora_alpha": 7, "lora_mlp_kernel": True})
-    assert [rendered[name] for name in ("sdp_attention", "logging_steps", "learning_rate", "lora_alpha", "lora_mlp_kernel")] == [False, 5, 3e-4, 7, True]
+def test_a_key_under_axolotl_wins_over_what_dramatis_sets() -> None:
+    rendered = config(axolotl={"sdp_attention": False, "logging_steps": 5, "lora_mlp_kernel": True})
+    assert [rendered[name] for name in ("sdp_attention", "logging_steps", "lora_mlp_kernel")] == [False, 5, True]
+
+
+@pytest.mark.parametrize("name", ["lora_r", "lora_alpha", "learning_rate", "bf16"])
+def test_a_key_under_axolotl_that_has_a_parameter_of_its_own_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=f"^params.yaml: axolotl.{name} is 7; {name} is a parameter of its own: set that$"):
+        config(axolotl={name: 7})
+
+
+def test_plugins_that_are_no_list_are_refused() -> None:
+    with pytest.raises(UserError, match="axolotl.plugins is 'abc'; expected a list"):
+        config(axolotl={"plugins": "abc"})
 
 
 @pytest.mark.parametrize("name", ["base_model", "datasets", "test_datasets", "output_dir", "dataset_prepared_path"])

@@ -37,7 +37,7 @@ class Input:
 
 STAGES = {
     "base": Stage("brings the base model", RIGHT),
-    "curate": Stage("checks gold chats, adds their ids"),
+    "curate": Stage("checks chats, adds their ids"),
     "synthesize": Stage("a teacher writes new chats"),
     "filter": Stage("drops chats that break a rule"),
     "split": Stage("holds out validation and test"),
@@ -47,8 +47,9 @@ STAGES = {
     "merge": Stage("puts adapter into base", RIGHT),
 }
 INPUTS = (
-    Input("data/characters", "character cards", ("data/characters",), (298, 156), above=True),
-    Input("data/gold", "hand-written chats", ("data/gold",), (470, 156), above=True),
+    Input("data/characters", "character cards", ("data/characters",), (212, 150), above=True),
+    Input("data/gold", "hand-written chats", ("data/gold",), (384, 150), above=True),
+    Input("data/raw", "exports, logs, books", ("data/raw",), (556, 150), above=True),
     Input("data/prompts", "scenarios", ("data/prompts/scenarios.yaml",), LEFT),
     Input("teacher", "served here or elsewhere", ("synthesize.teacher",), RIGHT),
     Input("base model", "wheel, hub or folder", ("base_model",), RIGHT, above=True),
