@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 CACHE_KIB = 48 << 10  # a million names; beyond that SQLite goes to its file
 
 
