@@ -130,6 +130,15 @@ def confirm() -> None:
         raise UserError("nothing was deleted: the answer was not yes (--yes answers it)")
 
 
+def refuse_foreign_state() -> None:
+    """Raise UserError where the machine's state is another checkout's, whose Python this is, and nobody named it on purpose."""
+    state = environments.state().resolve()
+    if "DRAMATIS_STATE" not in os.environ and not state.is_relative_to(Path.cwd().resolve()):
+        raise UserError(
+            f"this Python belongs to another checkout, whose state {state} would be purged: use this one's .venv, or name a folder in DRAMATIS_STATE"
+        )
+
+
 def refuse_while_running(plan: Plan) -> None:
     """Raise UserError where DVC runs a stage, here or in a copy for experiments: it would write back what is deleted."""
     for lock in [plan.experiments.parent / "rwlock", *plan.experiments.rglob("rwlock")]:
@@ -208,7 +217,9 @@ def collect_garbage(repo: Repo, plan: Plan) -> list[str]:
 
 def collected(*arguments: str) -> bool:
     """Whether DVC's garbage collection succeeded; its messages are shown only where not, since it warns of every out that was deleted just now."""
-    done = subprocess.run([sys.executable, "-m", "dvc", *arguments], env=environments.silent(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], env={**os.environ, "DVC_NO_ANALYTICS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     if done.returncode != 0:
         print(done.stdout, file=sys.stderr, end="")
     return done.returncode == 0
@@ -249,9 +260,18 @@ def tell_what_is_left(plan: Plan) -> None:
     tell_of_experiments()
 
 
+# Beside exports git keeps these of data/raw, which hold no chat.
+NO_EXPORT = (":(exclude)data/raw/README.md", ":(exclude)data/raw/.gitignore", f":(exclude){forgetting.FILE}", ":(exclude,glob)data/raw/**/*.dvc")
+
+
 def tell_of_history(plan: Plan) -> None:
     """The commits and tags that name what was deleted, the models among it, and the figures in git."""
     commits, models = [], {}
+    exports = git("log", "--all", "--full-history", "--format=%h %cs", "--", "data/raw", *NO_EXPORT)
+    section(
+        "Commits that hold exports themselves, whole chats: git keeps them until the history is rewritten, for everybody and for good:",
+        exports and [*exports, "git filter-repo --invert-paths --path data/raw    # or the paths of the exports alone; git-filter-repo is a tool of its own"],
+    )
     for line in git("log", "--all", "--full-history", "--format=%h%x09%cs%x09%D", "--", str(LOCK)):
         commit, day, names = line.split("\t")
         if hashes := hashes_at(commit, plan):
@@ -319,6 +339,7 @@ def purge(yes: bool) -> None:
     try:
         with Repo() as repo:
             plan = plan_of(repo)
+            refuse_foreign_state()
             refuse_while_running(plan)
             announce(plan)
             if not yes:

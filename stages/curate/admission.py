@@ -17,7 +17,7 @@ from stages.curate.privacy import Redactor, Story
 from stages.curate.sources import Source
 from stages.curate.turns import Cleaner
 
-_LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
+LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,17 @@ class Door:
 
     def admit(self, told: Told, source: Source, line: int) -> tuple[dict, Counter[str]]:
         """(the chat, what was mended or replaced in it, counted). Raises Fault where the chat must stay out."""
-        license = told.license or source.license
-        if self._rules.forgotten.holds(told.ids):
+        license = source.license if told.license is None else told.license
+        ids = (*told.ids, *told.handles, source.path.name)
+        # Whoever asks to be forgotten is, by any name; consent needs what only one person or chat has.
+        if self._rules.forgotten.holds((*ids, *told.names)):
             raise Fault("forgotten", "an id on the list", "nobody who asked to be forgotten")
-        if source.kind == "log" and not given(told.consent, told.ids, self._rules.consented):
+        if source.kind == "log" and not given(told.consent, ids, self._rules.consented):
             raise Fault("consent", "none", "the consent of the user whose chat it is, in the export or in the consent file")
-        if self._rules.licenses is not None and license not in self._rules.licenses:
-            raise Fault("license", license if _LICENSE.fullmatch(license) else "a text that is no licence's id", ", ".join(self._rules.licenses))
+        if not isinstance(license, str) or not LICENSE.fullmatch(license):
+            raise Fault("license", "something that is no licence's id", "an SPDX id, as CC-BY-4.0 is one")
+        if self._rules.licenses is not None and license.lower() not in map(str.lower, self._rules.licenses):
+            raise Fault("license", license, ", ".join(self._rules.licenses))
         cleaned = self._cleaner.clean(told.turns, told.names, strict=source.kind == "gold")
         turns, counts = cleaned.turns, cleaned.mended
         if source.kind == "log":

@@ -28,6 +28,8 @@ def given(record_consent: Any, ids: Iterable[str], consented: Consented) -> bool
     The field speaks first: true, "yes", {"training": true}. One that says anything else is a no, whatever the file says. Only where the field is not
     there, or is an object that does not speak of training, does the file decide.
     """
+    if isinstance(record_consent, Mapping) and (record_consent.get("revoked") or record_consent.get("withdrawn")):
+        return False
     said = record_consent.get("training") if isinstance(record_consent, Mapping) else record_consent
     if said is not None:
         return said is True or (isinstance(said, str) and said.strip().casefold() in ("yes", "true"))

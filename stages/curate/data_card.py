@@ -13,8 +13,8 @@ def data_card(kept: Mapping[tuple[Path, str, str, str, str], int], rejected: Map
     total = sum(kept.values())
     size = next((label for limit, label in SIZES if total < limit), "n>10M")
     _, characters, kinds, licenses, languages = (sorted(set(column)) for column in zip(*kept, strict=True))
-    head = ["---", "pretty_name: Curated character chats", "license:", *(f"- {_yaml(license.lower())}" for license in licenses), "language:"]
-    head += [*(f"- {_yaml(language)}" for language in languages), "task_categories:", "- text-generation", "tags:", "- role-play", "- conversational"]
+    head = ["---", "pretty_name: Curated character chats", "license:", *(f"- {license}" for license in sorted({one.lower() for one in licenses})), "language:"]
+    head += [*(f"- {language}" for language in languages), "task_categories:", "- text-generation", "tags:", "- role-play", "- conversational"]
     head += ["size_categories:", f"- {size}", "configs:", "- config_name: default", "  data_files: chats.jsonl", "---", ""]
     lines = ["# Curated character chats", ""]
     lines += [f"{total:,} chats of {', '.join(names[character] for character in characters)}, one JSON object a line in ShareGPT form:"]
@@ -27,10 +27,6 @@ def data_card(kept: Mapping[tuple[Path, str, str, str, str], int], rejected: Map
     if "log" in kinds:
         lines += ["", "Logs are real users' chats, kept with their consent; personal data in them has been replaced with placeholders such as `[EMAIL]`."]
     return "\n".join(head + lines) + "\n"
-
-
-def _yaml(text: str) -> str:
-    return text if text.replace("-", "").replace(".", "").isalnum() else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _cell(text: str) -> str:

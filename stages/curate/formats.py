@@ -5,7 +5,8 @@ A format is known by the record's own fields. No error quotes the record: it may
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +18,7 @@ HUMAN, CHARACTER, SYSTEM = "human", "gpt", "system"
 ROLES = {
     **dict.fromkeys(("human", "user", "you", "prompter"), HUMAN),
     **dict.fromkeys(("gpt", "assistant", "model", "chatgpt", "bard", "bing", "bot", "char", "character", "ai"), CHARACTER),
-    "system": SYSTEM,
+    **dict.fromkeys(("system", "developer"), SYSTEM),
 }
 
 
@@ -27,10 +28,10 @@ class Told:
 
     turns: list[tuple[str, str]]
     consent: Any = None
-    ids: tuple[str, ...] = ()  # of the chat and of its user, by which a consent file or a wish to be forgotten names it
+    ids: tuple[str, ...] = ()  # of the chat and of its user
     names: tuple[str, ...] = ()  # the user's own
     handles: tuple[str, ...] = ()
-    license: str | None = None
+    license: Any = None
     labels: Mapping[str, str] = field(default_factory=dict)  # topic and visitor, where somebody wrote them
 
 
@@ -68,22 +69,29 @@ def _of(value: Any) -> Told | Fault:
     return Fault("format", "an object in no known format", f"one of the fields {', '.join(_FORMATS)}")
 
 
+# What exports call the ids, names and handles of a user; a field "user" may also be an object that has them without the prefix.
+_IDS = ("id", "chat_id", "chatId", "conversation_id", "conversationId", "user_id", "userId")
+_NAMES = ("user_name", "userName", "user_full_name", "full_name", "display_name", "displayName", "first_name", "firstName", "last_name", "lastName")
+_HANDLES = ("user", "username", "user_handle", "handle")
+
+
 def _about(value: Mapping) -> dict:
-    """What the record says beside its turns."""
+    """What the record says beside its turns, itself and in its `metadata`, `chat_metadata` and `user`."""
+    user, metadata = value.get("user"), [part for name in ("metadata", "chat_metadata") if isinstance(part := value.get(name), dict)]
+    places = [value, *metadata, *([user] if isinstance(user, dict) else [])]
 
-    def words(*names: str) -> tuple[str, ...]:
-        found = (value.get(name) for name in names)
-        return tuple(str(one) for one in found if isinstance(one, str | int) and not isinstance(one, bool) and str(one).strip())
+    def words(fields: Sequence[str], among: Sequence[Mapping] = places) -> tuple[str, ...]:
+        found = [place.get(field) for place in among for field in fields]
+        plain = [int(one) if isinstance(one, float) and one.is_integer() else one for one in found]
+        return tuple(dict.fromkeys(str(one) for one in plain if isinstance(one, str | int) and not isinstance(one, bool) and str(one).strip()))
 
-    license = value.get("license")
     labels = {name: value[name] for name in ("topic", "visitor") if isinstance(value.get(name), str) and value[name].strip()}
-    ids, names, handles = words("id", "chat_id", "conversation_id", "user_id"), words("user_name", "user_full_name"), words("user", "username", "user_handle")
     return {
-        "consent": value.get("consent"),
-        "ids": ids + names + handles,
-        "names": names,
-        "handles": handles,
-        "license": license if isinstance(license, str) else None,
+        "consent": next((place["consent"] for place in places if place.get("consent") is not None), None),
+        "ids": words(_IDS),
+        "names": words(_NAMES) + (words(("name",), [user]) if isinstance(user, dict) else ()),
+        "handles": words(_HANDLES),
+        "license": value.get("license"),
         "labels": labels,
     }
 
@@ -165,6 +173,9 @@ def _mapping(value: dict) -> list[tuple[str, str]]:
             said[name] = None
             continue
         parts = message.get("content") if isinstance(message, dict) else None
+        if isinstance(parts, dict) and "parts" not in parts:  # a note of ChatGPT's own, not said by anybody
+            said[name] = None
+            continue
         parts = parts.get("parts") if isinstance(parts, dict) else parts
         author = message.get("author") if isinstance(message, dict) else None
         role = author.get("role") if isinstance(author, dict) else author
@@ -184,9 +195,9 @@ def _tree(value: dict) -> list[tuple[str, str]]:
     """A tree of messages inside one another, as OpenAssistant writes it: {text, role, replies: [...]}."""
     said: dict[int, tuple[str, str] | None] = {}
     children: dict[int, list[int]] = {}
-    waiting = [(value["prompt"], None)]
+    waiting = deque([(value["prompt"], None)])
     while waiting:
-        node, parent = waiting.pop(0)
+        node, parent = waiting.popleft()
         number = len(said)
         if not isinstance(node, dict) or not isinstance(node.get("replies", []), list):
             raise Fault("format", f"prompt, message {number + 1} is something else", "an object with text, role and replies")
@@ -201,10 +212,10 @@ def _tree(value: dict) -> list[tuple[str, str]]:
 def _longest(said: Mapping, children: Mapping, roots: list, where: str) -> list[tuple[str, str]]:
     """The branch with the most turns; of two the one that comes first. Raises Fault where the messages are no tree."""
     parents: dict = {}
-    order = list(roots)
+    first, order = set(roots), list(roots)
     for name in order:
         for child in children[name]:
-            if child in parents or child in roots:
+            if child in parents or child in first:
                 raise Fault("format", f"{where}: a message with two parents", "a tree")
             parents[child] = name
             order.append(child)
@@ -227,8 +238,8 @@ _FORMATS: dict[str, Callable[[dict], list[tuple[str, str]]]] = {
     "messages": _openai,
     "conversation": _pippa,
     "mapping": _mapping,
-    "prompt": _tree,
     "instruction": _alpaca,
+    "prompt": _tree,
 }
 
 
@@ -258,7 +269,7 @@ def _opens_tavern(value: Any) -> bool:
 
 def _tavern(first: Record, rest: Iterator[Record]) -> Told | Fault:
     header = {} if "mes" in first.value else first.value
-    fault, turns, speakers, size = None, [], set(), 0
+    fault, turns, speakers, users, size = None, [], set(), {}, 0
     for record in rest if header else _with(first, rest):
         if fault:
             continue  # read to the end all the same: the lines belong to this one chat
@@ -276,13 +287,17 @@ def _tavern(first: Record, rest: Iterator[Record]) -> Told | Fault:
                 raise TOO_LONG
             if not message.get("is_user"):
                 speakers.add(str(message.get("name", "")))
+            elif isinstance(message.get("name"), str):
+                users[message["name"]] = None
             turns.append((HUMAN if message.get("is_user") else CHARACTER, text))
         except Fault as error:
             fault = Fault(error.rule, f"line {record.line}: {error.found}", error.expected)
     if fault is None and len(speakers) > 1:
         fault = Fault("format", f"{len(speakers)} characters speak", "one")
-    metadata = header.get("chat_metadata")
-    return fault or Told(turns, **_about({**(metadata if isinstance(metadata, dict) else {}), **header}))
+    if fault:
+        return fault
+    about = _about(header)
+    return Told(turns, **about | {"names": tuple(dict.fromkeys([*about["names"], *users]))})
 
 
 def _with(first: Record, rest: Iterator[Record]) -> Iterator[Record]:

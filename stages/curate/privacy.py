@@ -28,8 +28,14 @@ PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(KINDS).upper()})\]")
 EMAIL = re.compile(r"(?<![\w.%+-])[\w.%+-]++@(?P<host>[\w-]++(?:\.[\w-]++)++)")
 # "@5pm" and "@ noon" are times, and the host of an e-mail address stands behind a word.
 HANDLE = re.compile(r"(?<!\w)@(?![0-9]{1,2}(?:am|pm|h)?(?!\w))\w++(?:[.-]\w++)*+", re.IGNORECASE)
+# Accounts as people write them without @: u/name, name#1234, and the addresses of profiles.
+ACCOUNT = re.compile(
+    r"(?<![\w/.])/?u/[\w-]{3,}+|(?<!\w)[A-Za-z][\w.]{1,31}#[0-9]{4}(?!\w)"
+    r"|(?<![\w.])(?:www\.)?(?:t\.me|facebook\.com|instagram\.com|twitter\.com|x\.com|tiktok\.com)/@?[\w.-]*\w",
+    re.IGNORECASE,
+)
 # Where none of this stands, only names can be.
-SUSPECT = re.compile(r"[0-9@]|:[0-9a-f:]", re.IGNORECASE)
+SUSPECT = re.compile(r"[0-9@]|:[0-9a-f:]|\bu/|\.(?:me|com)/", re.IGNORECASE)
 
 # Parts of names that are everyday words, and titles: alone they are no sign of the person. The full name is found whole all the same.
 EVERYDAY = frozenset(
@@ -104,10 +110,16 @@ def handles(text: str) -> Spans:
     return (match.span() for match in HANDLE.finditer(text))
 
 
+def accounts(text: str) -> Spans:
+    """u/name, name#1234 and profiles' addresses, anybody's."""
+    return (match.span() for match in ACCOUNT.finditer(text))
+
+
 # In this order: what an earlier one has found no later one sees. Each with a sign without which it need not look.
-AT, DIGIT, COLON = re.compile("@"), re.compile("[0-9]"), re.compile(":[0-9A-Fa-f:]")
+AT, DIGIT, COLON, SLASH = re.compile("@"), re.compile("[0-9]"), re.compile(":[0-9A-Fa-f:]"), re.compile("[/#]")
 RECOGNISERS: tuple[tuple[str, re.Pattern[str], Callable[[str], Spans]], ...] = (
     ("email", AT, emails),
+    ("handle", SLASH, accounts),
     ("iban", DIGIT, personal_numbers.ibans),
     ("card", DIGIT, personal_numbers.cards),
     ("ip", DIGIT, personal_numbers.ipv4s),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -87,9 +88,9 @@ class _Text:
         self._ahead = head
         return head
 
-    def filled_lines(self) -> Iterator[tuple[int, bytes | None]]:
+    def filled_lines(self) -> _Lines:
         """The lines that hold more than white space."""
-        return ((number, line) for number, line in self.lines() if line is None or line.strip())
+        return _Lines((number, line) for number, line in self.lines() if line is None or line.strip())
 
     def lines(self) -> Iterator[tuple[int, bytes | None]]:
         """(number, line without its end); None for a line over MAX_RECORD, whose bytes are read and let go."""
@@ -112,6 +113,19 @@ class _Text:
             # Of text that was cut off the last line is a part of a line: the damage itself is told in its place.
             if not self.damage:
                 yield self.line - 1, b"".join(held) if size <= MAX_RECORD else None
+
+
+class _Lines(Iterator[tuple[int, bytes | None]]):
+    """Lines with their numbers, some of which can be given back to be read again."""
+
+    def __init__(self, lines: Iterator[tuple[int, bytes | None]]):
+        self._lines, self._again = lines, deque()
+
+    def __next__(self) -> tuple[int, bytes | None]:
+        return self._again.popleft() if self._again else next(self._lines)
+
+    def back(self, lines: Sequence[tuple[int, bytes | None]]) -> None:
+        self._again.extendleft(reversed(lines))
 
 
 def parse(raw: bytes | None) -> Any:
@@ -155,31 +169,24 @@ def _json_lines(text: _Text) -> Iterator[Record]:
     lines = text.filled_lines()
     number, line = next(lines, (1, b""))
     value = parse(line)
-    if isinstance(value, Fault) and line is not None and (document := _one_document(line, lines)) is not None:
-        whole, others = document
-        if not isinstance(parsed := parse(whole), Fault):
-            yield Record(number, parsed)
-            return
-        lines = iter(others)
+    if isinstance(value, Fault) and line is not None and not isinstance(parsed := parse(_one_document(line, lines)), Fault):
+        yield Record(number, parsed)
+        return
     yield Record(number, value)
     for number, line in lines:
         yield Record(number, parse(line))
 
 
-def _one_document(first: bytes, lines: Iterator[tuple[int, bytes | None]]) -> tuple[bytes, Iterator[tuple[int, bytes | None]]] | None:
-    """The whole text, where it is short enough to be one object over many lines, and its lines again."""
+def _one_document(first: bytes, lines: _Lines) -> bytes:
+    """The whole text, which may be one object over many lines; where it is longer than a record, its beginning, which is none. The lines stay to be read."""
     held, size = [], len(first)
-    for entry in lines:
-        held.append(entry)
-        size += len(entry[1]) + 1 if entry[1] is not None else MAX_RECORD
+    for number, line in lines:
+        held.append((number, line))
+        size += len(line) + 1 if line is not None else MAX_RECORD
         if size > MAX_RECORD:
-            return b"{", _both(held, lines)
-    return b"\n".join([first, *(line for _, line in held if line is not None)]), iter(held)
-
-
-def _both(held: list, rest: Iterator) -> Iterator:
-    yield from held
-    yield from rest
+            break
+    lines.back(held)
+    return b"{" if size > MAX_RECORD else b"\n".join([first, *(line for _, line in held)])
 
 
 _MARK = re.compile(rb'["\[\]{},\n]')
@@ -257,7 +264,8 @@ def _rows(text: _Text) -> Iterator[Record]:
         return
     delimiter = _delimiter((first[1] or b"").decode(errors="replace"))
     names = None
-    for line, cells in _cells(_both([first], lines), delimiter):
+    lines.back([first])
+    for line, cells in _cells(lines, delimiter):
         if isinstance(cells, Fault):
             yield Record(line, cells)
         elif line == first[0] and _names(cells):
@@ -284,7 +292,7 @@ def _names(cells: Sequence[str]) -> tuple[str, ...] | None:
     return lowered if set(lowered) & {*HUMAN_COLUMNS, *CHARACTER_COLUMNS} else None
 
 
-def _cells(lines: Iterator[tuple[int, bytes | None]], delimiter: str) -> Iterator[tuple[int, list[str] | Fault]]:
+def _cells(lines: _Lines, delimiter: str) -> Iterator[tuple[int, list[str] | Fault]]:
     """Rows by the csv module; a quoted cell may hold line ends. A broken row is given up with its first line alone: the others are read again."""
     csv.field_size_limit(MAX_CELL)
     fed: list[tuple[int, bytes | None]] = []  # what the row in work is made of
@@ -307,8 +315,8 @@ def _cells(lines: Iterator[tuple[int, bytes | None]], delimiter: str) -> Iterato
             return
         except (Fault, csv.Error) as error:
             yield fed[0][0], error if isinstance(error, Fault) else Fault("csv", str(error), "a row of a table")
-            lines = _both(fed[1:], lines)
-            fed = []
+            lines.back(fed[1:])
+            fed.clear()
             reader = csv.reader(feed(), delimiter=delimiter, strict=True)
         else:
             yield fed[0][0], cells

@@ -39,9 +39,15 @@ def sources(listed: Iterable[Mapping], cards: Collection[str], chosen: Collectio
         files = sorted(file for file in path.rglob("*") if _has_chats(file, path)) if path.is_dir() else [path]
         if not path.exists():
             raise UserError(f"{where}: {path}: no such file or folder")
+        if not path.is_dir() and not path.is_file():
+            raise UserError(f"{where}: {path}: neither a file nor a folder")
         if not files:
             raise UserError(f"{where}: {path}: no file of chats in this folder")
         for file in files:
+            if not any(file.resolve().is_relative_to(Path(root).resolve()) for root in ROOTS):
+                raise UserError(f"{where}: {ascii(str(file))} is a link out of {' and '.join(ROOTS)}, which are what the stage depends on")
+            if not str(file).isprintable():
+                raise UserError(f"{where}: {ascii(str(file))}: a file name with characters that cannot be written")
             if file in seen:
                 raise UserError(f"{where}: {file} is listed before, in {seen[file]}; expected each file once")
             seen[file] = f"curate.sources[{number}]"

@@ -16,10 +16,11 @@ from stages.curate.formats import CHARACTER, HUMAN, SYSTEM
 QUOTES = ("straight", "curly", "keep")
 SPEAKS_FOR_USER = "speaks-for-user"
 
+_SPACED = re.compile(r"\{\{[ \t]*(char|user)[ \t]*\}\}", re.IGNORECASE)
 _STRAIGHT = str.maketrans({**dict.fromkeys("\u2018\u2019\u201a\u201b\u02bc", "'"), **dict.fromkeys("\u201c\u201d\u201e\u201f", '"')})
 _CONTROL = {code: None for code in [*range(32), *range(127, 160)] if chr(code) not in "\n\t"}
 # The joiners U+200C and U+200D shape letters of other scripts and emoji; beside ASCII they only hide.
-_ZERO_WIDTH = re.compile("[\u200b\u2060\ufeff]|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])")
+_ZERO_WIDTH = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])")
 
 
 def normalise(text: str, quotes: str) -> str:
@@ -86,12 +87,13 @@ class Cleaner:
             if control := CONTROL.search(text):
                 raise Fault("control", f"a token that opens or ends turns, at character {control.start() + 1} of turn {len(said) + 1}", "words")
             labels = self._own if role == CHARACTER else users
-            if label := labels.match(text):
-                text = text[label.end() :]
-                mended["labels"] += 1
+            text, taken = labels.subn("", text)
+            if taken:
+                mended["labels"] += taken
             if role == CHARACTER and users.search(text):
                 spoke_for_user = True
-            text = fill(text, self.name, self.user).strip() if "{" in text or "<" in text else text
+            if "{" in text or "<" in text:
+                text = fill(_SPACED.sub(r"{{\1}}", text), self.name, self.user).strip()
             if not text:
                 raise Fault("empty", f"turn {len(said) + 1} of {role} says nothing", "words in every turn")
             if said and said[-1][0] == role:

@@ -19,7 +19,7 @@ def test_a_clear_yes_in_the_export_is_consent_whatever_the_file_says(said: objec
     assert given(said, ["unknown"], frozenset()) is True
 
 
-@pytest.mark.parametrize("said", [False, "no", "No", {"training": False}, {"training": "no"}])
+@pytest.mark.parametrize("said", [False, "no", "No", {"training": False}, {"training": "no"}, {"training": True, "revoked": "2024-01-01"}])
 def test_an_explicit_no_in_the_export_wins_over_the_file(said: object) -> None:
     assert given(said, ["user-1"], FILE) is False
 

@@ -192,6 +192,34 @@ def test_who_asked_to_be_forgotten_is_left_out_whatever_the_consent(project: Pro
     assert counts(project) == {"lines": 5, "kept": 4, "rejected": 1, "characters": 1}
 
 
+def test_a_name_is_no_consent_but_is_enough_to_be_forgotten(project: Project) -> None:
+    from stages.common import forgetting
+
+    project.write(GOLD, GOOD[0])
+    project.write("data/raw/log.jsonl", "\n".join(log_line(n) for n in range(2)))
+    project.write("data/raw/consent.txt", f"{MARKER}\n")
+    project.set("curate.sources", [{"path": "data/gold", "kind": "gold", "license": "CC-BY-4.0"}, LOG])
+    project.set("curate.consent", "data/raw/consent.txt")
+    assert project.run("curate").returncode == 0
+    assert project.metrics("curate")["rejected_consent"] == 2
+    project.write("data/raw/consent.txt", "log.jsonl\n")
+    assert project.run("curate").returncode == 0
+    assert counts(project)["kept"] == 3
+    forgetting.add(project.folder / "data/raw/forget.txt", [MARKER])
+    assert project.run("curate").returncode == 0
+    assert project.metrics("curate")["rejected_forgotten"] == 2
+
+
+@pytest.mark.parametrize("license", ["x: [y\n---\n# |", "", ["MIT"], 7])
+def test_a_licence_that_is_none_is_a_reject(project: Project, license: object) -> None:
+    project.write(GOLD, GOOD[0])
+    project.write("data/raw/set.json", json.dumps([{"license": license, "items": [{"from": "user", "value": "Q"}, {"from": "bard", "value": "A."}]}]))
+    project.set("curate.sources", [{"path": "data/gold", "kind": "gold", "license": "CC-BY-4.0"}, {**LOG, "path": "data/raw/set.json", "kind": "import"}])
+    assert project.run("curate").returncode == 0
+    ((reject),) = project.records("data/curated/rejects.jsonl")
+    assert (reject["rule"], reject["found"]) == ("license", "something that is no licence's id")
+
+
 def test_a_licence_that_is_not_allowed_is_a_reject_and_the_data_card_names_the_others(project: Project) -> None:
     project.write(GOLD, GOOD[0])
     imports = [

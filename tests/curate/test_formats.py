@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -91,7 +92,7 @@ def test_a_sillytavern_file_is_one_chat_of_what_was_said():
     (one,) = tell(*lines)
     assert one.turns == [("gpt", "Come in."), *TWO]
     assert (one.consent, one.names) == (True, ("Ann",))
-    assert set(one.ids) == {"c-1", "Ann"}
+    assert one.ids == ("c-1",)
 
 
 def test_a_sillytavern_file_without_a_header_and_a_swipe_that_is_not_there():
@@ -160,8 +161,35 @@ def test_what_the_export_says_of_the_user():
     (one,) = tell(
         {"id": "c-9", "user_id": 77, "user_name": "Ann Lee", "username": "annl", "consent": False, "license": "MIT", **sharegpt("items", "user", "bard")}
     )
-    assert (one.ids, one.names, one.handles) == (("c-9", "77", "Ann Lee", "annl"), ("Ann Lee",), ("annl",))
+    assert (one.ids, one.names, one.handles) == (("c-9", "77"), ("Ann Lee",), ("annl",))
     assert (one.consent, one.license) == (False, "MIT")
+
+
+def test_what_the_export_says_of_the_user_deeper_down_or_by_other_names():
+    (one,) = tell({"chatId": 4.0, "user": {"id": "u-1", "name": "Ann", "username": "al"}, "metadata": {"consent": True}, **sharegpt("items", "user", "gpt")})
+    assert (one.ids, one.names, one.handles, one.consent) == (("4", "u-1"), ("Ann",), ("al",), True)
+    (one,) = tell({"userId": 5, "displayName": "Ann L", "firstName": "Ann", "user": "al", **sharegpt("items", "user", "gpt")})
+    assert (one.ids, one.names, one.handles) == (("5",), ("Ann L", "Ann"), ("al",))
+
+
+def test_the_user_of_a_sillytavern_file_is_named_by_the_own_lines():
+    (one,) = tell(*tavern({**mes("Who?", user=True), "name": "Wilhelmina"}, mes("I."), user_name="unused"))
+    assert one.names == ("unused", "Wilhelmina")
+
+
+def test_what_chatgpt_notes_for_itself_is_no_turn():
+    tree = chatgpt(a=("user", "Who?", ["n"]), n=("user", "-", ["b"]), b=("assistant", "The verger.", []))
+    tree["mapping"]["n"]["message"]["content"] = {"content_type": "user_editable_context", "user_profile": "secret"}
+    assert turns(tree) == TWO
+
+
+def test_a_wide_and_a_long_tree_are_told_in_a_moment():
+    wide = {f"r{i}": ("user", "Who?", [f"c{i}"]) for i in range(20_000)} | {f"c{i}": ("assistant", "The verger.", []) for i in range(20_000)}
+    began = time.monotonic()
+    assert turns(chatgpt(**wide)) == TWO
+    replies = [{"text": "The verger.", "role": "assistant", "replies": []}] * 50_000
+    assert turns({"prompt": {"text": "Who?", "role": "prompter", "replies": replies}}) == TWO
+    assert time.monotonic() - began < 30  # quadratic, it would be minutes
 
 
 @pytest.mark.parametrize(

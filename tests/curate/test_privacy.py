@@ -131,6 +131,9 @@ PERSONAL = {
     },
     "handle": {
         "ask @jane_doe": "ask [HANDLE]",
+        "I am u/jo_blog there": "I am [HANDLE] there",
+        "add me, jo#1234!": "add me, [HANDLE]!",
+        "t.me/joblog or facebook.com/jo.blog.": "[HANDLE] or [HANDLE].",
         "@jane.doe.": "[HANDLE].",
         "(@x)": "([HANDLE])",
         "https://social.example/@jane": "https://social.example/[HANDLE]",

@@ -138,6 +138,11 @@ def test_a_quote_that_is_never_closed_costs_one_row():
     ]
 
 
+def test_thousands_of_broken_rows_cost_themselves_alone():
+    values = [value for _, value in found(b"q,a\n" + b'x,"y" z\n' * 5000 + b"r,s\n" + b'"t\n' * 5000 + b"u,v\n")]
+    assert [value.cells for value in values if isinstance(value, Row)] == [("q", "a"), ("r", "s"), ("u", "v")]
+
+
 @pytest.mark.parametrize(("text", "cells"), [(b"a\tb, c\n", ("a", "b, c")), (b"a;b\n", ("a", "b")), (b'"two\nlines",b\n', ("two\nlines", "b"))])
 def test_tables_with_other_delimiters_and_cells_of_many_lines(text, cells):
     assert found(text) == [(1, Row(cells, None))]

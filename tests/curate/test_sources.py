@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,20 @@ def test_a_named_character_has_all_files_of_the_folder_but_notes_and_hidden_ones
 
 def test_a_character_who_does_not_take_part_is_not_read(raw):
     assert [source.character for source in listed({"path": "data/gold"}, chosen=("sherlock-holmes",))] == ["sherlock-holmes"]
+
+
+def test_what_is_no_file_leads_elsewhere_or_has_no_name_is_one_sentence(raw, tmp_path):
+    os.mkfifo(raw / "pipe")
+    with pytest.raises(UserError, match=r"data/raw/pipe: neither a file nor a folder"):
+        listed({"path": "data/raw/pipe", "character": "sherlock-holmes"})
+    (tmp_path / "elsewhere.jsonl").write_text("x")
+    (raw / "link.jsonl").symlink_to(tmp_path / "elsewhere.jsonl")
+    with pytest.raises(UserError, match=r"'data/raw/link.jsonl' is a link out of data/gold and data/raw"):
+        listed({"path": "data/raw/link.jsonl", "character": "sherlock-holmes"})
+    (raw / "odd").mkdir()
+    (raw / "odd" / os.fsdecode(b"lat\xe9.jsonl")).write_text("x")
+    with pytest.raises(UserError, match=r"data/raw/odd/lat.udce9.jsonl': a file name with characters that cannot be written"):
+        listed({"path": "data/raw/odd", "character": "sherlock-holmes"})
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,12 @@ def values(*said: tuple[str, str], **options: object) -> list[str]:
             "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f468\u200d\U0001f469",
             "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 \U0001f468\u200d\U0001f469",
         ),
+        ("soft\u00adhyphen \u202eturned\u202c", "softhyphen turned"),
         ("bell\x07 and \x1b[31mred\x00", "bell and [31mred"),
         ("\u201cIt\u2019s mine,\u201d he said", '"It\'s mine," he said'),
         ("  tabs\tstay  ", "tabs\tstay"),
     ],
-    ids=["NFC", "line ends", "zero width", "joiners of other scripts", "control characters", "quotes", "outer space"],
+    ids=["NFC", "line ends", "zero width", "joiners of other scripts", "hyphens and directions", "control characters", "quotes", "outer space"],
 )
 def test_one_text_for_one_thing_said(text, expected):
     assert normalise(text, "straight") == expected
@@ -71,6 +72,15 @@ def test_a_name_before_the_words_is_removed_and_counted(label):
 def test_the_users_own_name_is_a_label_too():
     assert values(("h", "Ann: Who?"), ("c", "The verger."), names=["Ann"]) == ["Who?", "The verger."]
     assert values(("h", "Ann: Who?"), ("c", "The verger.")) == ["Ann: Who?", "The verger."]
+
+
+def test_every_line_with_a_label_loses_it():
+    found = cleaned(("h", "Who?"), ("c", "Sherlock Holmes: The verger.\nHolmes: Who else?"))
+    assert (found.turns[1]["value"], found.mended) == ("The verger.\nWho else?", {"labels": 2})
+
+
+def test_macros_with_spaces_are_filled_too():
+    assert values(("h", "Are you {{ char }}?"), ("c", "I am, {{User }}.")) == ["Are you Holmes?", "I am, the visitor."]
 
 
 def test_words_before_a_colon_that_are_no_name_stay():

@@ -176,6 +176,24 @@ def test_after_a_purge_the_marker_is_nowhere_and_what_holds_no_chat_is_kept(repo
     assert "  metrics/curate.json\n" in done.stdout
     assert "  data/raw/export.jsonl\n" in done.stdout
     assert "`dvc repro` makes data and models again" in done.stdout.splitlines()[-1]
+    assert "Commits that hold exports themselves" not in done.stdout
+
+
+@pytest.mark.slow
+def test_exports_that_git_itself_holds_are_told_of(repository: Repository) -> None:
+    repository.write("data/raw/other.jsonl", '{"user": 9, "said": "x"}\n')
+    repository.commit("an export in git")
+    commit = repository.run("git", "rev-parse", "--short", "HEAD").stdout.strip()
+    done = repository.forget("purge", "--yes")
+    told = done.stdout.partition("Commits that hold exports themselves, whole chats")[2].splitlines()
+    assert told[1].split()[0] == commit and "git filter-repo --invert-paths --path data/raw" in told[2]
+
+
+def test_the_state_of_another_checkout_is_left_alone(repository: Repository) -> None:
+    code = "import os; del os.environ['DRAMATIS_STATE']; from tools import forget; from stages.common.errors import run; run(lambda: forget.purge(True))"
+    done = repository.run(sys.executable, "-c", code, check=False)
+    assert done.returncode == 1
+    assert "error: this Python belongs to another checkout, whose state " in done.stderr
 
 
 @pytest.mark.slow
