@@ -26,11 +26,12 @@ from stages.curate.unpacking import unpacked
 def main() -> None:
     children.end_with_caller()
     params = load("curate")
-    cards = chosen(characters.read_all(), params["characters"])
+    known = characters.read_all()
+    cards = chosen(known, params["characters"])
     consented = consent.read(params["curate.consent"]) if params["curate.consent"] else frozenset()
     rules = Rules(params["curate.user"], params["curate.quotes"], params["curate.licenses_allowed"], consented, forgetting.read())
     doors = {name: Door(name, card, rules) for name, card in cards.items()}
-    files = list(sources(params["curate.sources"], characters.read_all(), set(cards)))
+    files = list(sources(params["curate.sources"], known, set(cards)))
     kept, rejected, mended, first = Counter(), Counter(), Counter(), None
     with new_lines("data/curated/chats.jsonl") as keep, new_lines("data/curated/rejects.jsonl") as leave, seen() as places:
         for source in files:

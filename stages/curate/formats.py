@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from stages.curate.faults import Fault
@@ -270,7 +271,7 @@ def _opens_tavern(value: Any) -> bool:
 def _tavern(first: Record, rest: Iterator[Record]) -> Told | Fault:
     header = {} if "mes" in first.value else first.value
     fault, turns, speakers, users, size = None, [], set(), {}, 0
-    for record in rest if header else _with(first, rest):
+    for record in rest if header else chain([first], rest):
         if fault:
             continue  # read to the end all the same: the lines belong to this one chat
         try:
@@ -298,11 +299,6 @@ def _tavern(first: Record, rest: Iterator[Record]) -> Told | Fault:
         return fault
     about = _about(header)
     return Told(turns, **about | {"names": tuple(dict.fromkeys([*about["names"], *users]))})
-
-
-def _with(first: Record, rest: Iterator[Record]) -> Iterator[Record]:
-    yield first
-    yield from rest
 
 
 def _selected(message: dict) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import zstandard
@@ -28,17 +29,12 @@ def _unpack(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """By the first bytes, never by the name."""
     blocks = iter(blocks)
     first = next(blocks, b"")
-    whole = _chain(first, blocks)
+    whole = chain([first], blocks)
     if first.startswith(b"\x1f\x8b"):
         return _gunzip(whole)
     if first.startswith(b"\x28\xb5\x2f\xfd"):
         return _unzstd(whole)
     return whole
-
-
-def _chain(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 def _gunzip(blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -91,7 +87,7 @@ def _as_utf8(blocks: Iterator[bytes]) -> Iterator[bytes]:
         yield from blocks
         return
     decoder = codecs.getincrementaldecoder(name)("replace")
-    for block in _chain(first, blocks):
+    for block in chain([first], blocks):
         yield decoder.decode(block).encode()
     yield decoder.decode(b"", final=True).encode()
 
