@@ -7,10 +7,10 @@ from pathlib import Path
 
 from stages.common import base_models, chats, children, environments
 from stages.common.errors import UserError, run
-from stages.common.files import new_folder, read_json, write_json, write_text
+from stages.common.files import new_folder, read_json, write_json, write_jsonl, write_text
 from stages.common.params import load
 from stages.merge.card import model_card
-from stages.merge.parity import beyond
+from stages.merge.parity import beyond, compared
 
 BASE, ADAPTER, MERGED = Path("models/base"), Path("models/adapter"), "models/merged"
 
@@ -19,8 +19,9 @@ def main() -> None:
     children.end_with_caller()
     params = load("merge")
     with new_folder(MERGED) as folder, environments.scratch("merge") as scratch:
-        job, out = scratch / "job.json", scratch / "agreement.json"
-        write_json(job, {"base": str(base_models.weights_folder(BASE)), "adapter": str(ADAPTER), "merged": str(folder), "chats": "data/splits/test.jsonl"})
+        job, said, out = scratch / "job.json", scratch / "chats.jsonl", scratch / "agreement.json"
+        write_jsonl(said, compared(chats.read("data/splits/test.jsonl"), params["merge.chats"]))
+        write_json(job, {"base": str(base_models.weights_folder(BASE)), "adapter": str(ADAPTER), "merged": str(folder), "chats": str(said)})
         children.run(
             [environments.python("train"), "-m", "stages.weights.merge", str(job), str(out)], environments.silent(), environments.state("logs") / "merge.log"
         )

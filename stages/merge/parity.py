@@ -1,6 +1,14 @@
-"""The bounds on how far a merged model may be from base + adapter."""
+"""Which chats are compared, and the bounds on how far a merged model may be from base + adapter."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def compared(chats: Sequence[dict], limit: int | None) -> list[dict]:
+    """`limit` chats, evenly over all of them and in their order; all where limit is None."""
+    count = len(chats) if limit is None else min(limit, len(chats))
+    return [chats[number * len(chats) // count] for number in range(count)]
 
 
 def beyond(found: dict[str, float], max_mean_delta: float, max_delta: float, min_top1_agreement: float) -> str | None:

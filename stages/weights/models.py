@@ -6,12 +6,16 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from stages.weights.cpu_attention import use_two_products
+
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def open_model(folder: str, adapter: str | None = None, dtype: torch.dtype | str = "auto") -> PreTrainedModel | PeftModel:
     """The model in `folder` for inference, with an adapter on top where one is named. Raises OSError where there is none."""
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False)
+    if DEVICE == "cpu":
+        use_two_products(model)
     if adapter:
         model = PeftModel.from_pretrained(model, adapter)
     return model.to(DEVICE).eval()

@@ -17,6 +17,7 @@ from transformers import TrainerCallback
 from stages.common import guard
 from stages.common.errors import UserError
 from stages.common.files import write_json
+from stages.weights.cpu_attention import use_two_products
 from stages.weights.cpu_training import keep_labelled_logits, quicken_dropout
 
 
@@ -64,6 +65,7 @@ class DramatisPlugin(BasePlugin):
 
     def post_lora_load(self, cfg, model):
         if not torch.cuda.is_available():
+            use_two_products(model.get_base_model())
             keep_labelled_logits(model.get_base_model())
             quicken_dropout(model)
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from stages.merge.parity import beyond
+from stages.merge.parity import beyond, compared
 
 BOUNDS = (0.05, 1.5, 0.97)
 WELL = {"tokens": 4000, "mean_delta": 0.02, "max_delta": 0.6, "top1_agreement": 0.99}
@@ -50,3 +50,10 @@ def test_an_agreement_that_is_no_number_never_passes() -> None:
 def test_figures_that_are_all_no_numbers_break_all_bounds_however_wide() -> None:
     said = beyond(dict.fromkeys(("mean_delta", "max_delta", "top1_agreement"), math.nan), math.inf, math.inf, -math.inf)
     assert said.count("nan") == 3
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [(None, list(range(10))), (20, list(range(10))), (10, list(range(10))), (3, [0, 3, 6]), (4, [0, 2, 5, 7]), (1, [0])]
+)
+def test_the_compared_chats_stand_evenly_over_the_split(limit: int | None, expected: list[int]) -> None:
+    assert [chat["id"] for chat in compared([{"id": number} for number in range(10)], limit)] == expected
