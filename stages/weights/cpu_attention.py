@@ -19,20 +19,10 @@ FORBIDDEN = -1e4  # added to a score that looks ahead: exp of it is 0 in every p
 
 def use_two_products(model: PreTrainedModel) -> None:
     """Let every layer of a model whose attention is torch's go through `attend`; another kind of attention stays as it is."""
-    if model.config._attn_implementation != "sdpa":
-        return
-    AttentionInterface.register(NAME, attend)
-    AttentionMaskInterface.register(NAME, sdpa_mask)
-    model.set_attn_implementation(NAME)
-
-    def before(_module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
-        # Where padding stands behind the words, no word sees it: causal attention needs no mask, and the padding has no label.
-        mask = kwargs.get("attention_mask")
-        if mask is not None and mask.dim() == 2 and bool((mask[:, 0] == 1).all() and (mask[:, 1:] <= mask[:, :-1]).all()):
-            kwargs = {**kwargs, "attention_mask": None}
-        return args, kwargs
-
-    model.register_forward_pre_hook(before, with_kwargs=True)
+    if model.config._attn_implementation == "sdpa":
+        AttentionInterface.register(NAME, attend)
+        AttentionMaskInterface.register(NAME, sdpa_mask)
+        model.set_attn_implementation(NAME)
 
 
 def attend(

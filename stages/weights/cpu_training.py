@@ -1,17 +1,17 @@
-"""What makes a LoRA step cheaper on a CPU without changing what is learned: logits only where a label is, dropout masks from fewer draws."""
+"""What makes a LoRA step cheaper on a CPU without changing what is learned: logits, masks and random numbers only where they are needed."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
 
 
-def keep_labelled_logits(model: PreTrainedModel) -> None:
+def keep_labelled_logits(model: nn.Module) -> None:
     """Compute logits at the positions that predict a label, and nowhere else; loss and gradients stay the same.
 
     A chat's system prompt and the visitor's words have no labels; a vocabulary of 49,152 makes each of their logits as dear as a layer.
-    Uses `logits_to_keep` and `shift_labels`, which transformers' causal models and their loss take.
+    Uses `logits_to_keep` and `shift_labels`, which transformers' causal models and their loss take. `model` is the one that is called: PEFT
+    calls the `forward` of its base past the hooks that hang there.
     """
 
     def before(_module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
@@ -20,6 +20,21 @@ def keep_labelled_logits(model: PreTrainedModel) -> None:
             following = nn.functional.pad(labels, (0, 1), value=-100)[:, 1:]
             places = (following != -100).any(0).nonzero()[:, 0]
             kwargs = {**kwargs, "logits_to_keep": places, "shift_labels": following[:, places].contiguous()}
+        return args, kwargs
+
+    model.register_forward_pre_hook(before, with_kwargs=True)
+
+
+def drop_mask_of_padding_behind(model: nn.Module) -> None:
+    """Give no attention mask where padding stands behind the words: no word looks ahead to it, and it has no label. `model` is the one that is called.
+
+    Without a mask attention is plainly causal, which has faster ways (cpu_attention.py).
+    """
+
+    def before(_module: nn.Module, args: tuple, kwargs: dict) -> tuple[tuple, dict]:
+        mask = kwargs.get("attention_mask")
+        if mask is not None and mask.dim() == 2 and bool((mask[:, 0] == 1).all() and (mask[:, 1:] <= mask[:, :-1]).all()):
+            kwargs = {**kwargs, "attention_mask": None}
         return args, kwargs
 
     model.register_forward_pre_hook(before, with_kwargs=True)

@@ -18,7 +18,7 @@ from stages.common import guard
 from stages.common.errors import UserError
 from stages.common.files import write_json
 from stages.weights.cpu_attention import use_two_products
-from stages.weights.cpu_training import keep_labelled_logits, quicken_dropout
+from stages.weights.cpu_training import drop_mask_of_padding_behind, keep_labelled_logits, quicken_dropout
 
 
 class Progress(TrainerCallback):
@@ -59,14 +59,14 @@ class DramatisPlugin(BasePlugin):
         counted = {"include_num_input_tokens_seen": "non_padding"}
         if torch.cuda.is_available():
             return counted
-        # Without use_cpu the trainer refuses bfloat16 on a machine with no accelerator. With bf16 off the weights are still
-        # bfloat16 (Axolotl loads them so); what goes is autocast, which casts every weight again in every step.
-        return {**counted, "use_cpu": True, "bf16": False}
+        # Without use_cpu the trainer refuses bfloat16 on a machine with no accelerator.
+        return {**counted, "use_cpu": True}
 
     def post_lora_load(self, cfg, model):
         if not torch.cuda.is_available():
             use_two_products(model.get_base_model())
-            keep_labelled_logits(model.get_base_model())
+            drop_mask_of_padding_behind(model)
+            keep_labelled_logits(model)
             quicken_dropout(model)
 
     def add_callbacks_post_trainer(self, cfg, trainer):

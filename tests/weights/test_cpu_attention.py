@@ -4,6 +4,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from stages.weights import cpu_attention
 from stages.weights.cpu_attention import LONGEST, NAME, use_two_products
+from stages.weights.cpu_training import drop_mask_of_padding_behind
 from tests.weights.conftest import tiny_model
 
 
@@ -19,6 +20,7 @@ def pair(seed=0):
     """The same tiny model twice: with torch's kernel, and with two products. Four heads look at two."""
     ours = tiny_model(seed)
     use_two_products(ours)
+    drop_mask_of_padding_behind(ours)
     assert ours.config._attn_implementation == NAME
     return tiny_model(seed), ours
 
