@@ -13,6 +13,7 @@ import yaml
 from stages.common.environments import silent
 from stages.common.params import load
 from stages.train.config import render
+from stages.weights.cpu_attention import NAME
 from tests.weights.conftest import chat
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,4 +71,5 @@ def test_logits_are_made_at_the_labels_alone_and_attention_never_asks_torchs_ker
     """Axolotl wraps the model in PEFT and accelerate, which call past the hooks of what they wrap."""
     assert noted(folders[0], "logits") == noted(folders[0], "labelled")
     assert max(noted(folders[0], "labelled")) < max(len(batch[0]) for batch in noted(folders[0], "seen")) - 10
+    assert noted(folders[0], "attention") == [NAME]
     assert not (folders[0] / "kernel.jsonl").exists()

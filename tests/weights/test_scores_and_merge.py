@@ -8,6 +8,7 @@ from peft import LoraConfig, get_peft_model
 from transformers import LlamaForCausalLM
 
 from stages.merge.parity import beyond
+from stages.weights.cpu_attention import NAME
 from stages.weights.merge import agreement, merge
 from stages.weights.models import log_probabilities, open_model
 from stages.weights.tokenized import tokenize
@@ -33,6 +34,11 @@ def merged(base, adapter, tmp_path_factory):
     folder = tmp_path_factory.mktemp("merged")
     merge(str(base), str(adapter), str(folder))
     return folder
+
+
+def test_a_model_opened_on_a_cpu_attends_by_two_products_with_and_without_an_adapter(base, adapter):
+    assert open_model(str(base)).config._attn_implementation == NAME
+    assert open_model(str(base), str(adapter)).get_base_model().config._attn_implementation == NAME
 
 
 def test_log_probabilities_are_those_of_a_plain_softmax_over_all_logits(base, rows):

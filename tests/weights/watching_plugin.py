@@ -26,5 +26,6 @@ class WatchingPlugin(BasePlugin):
         trainer.training_step = watched
         base = trainer.model.get_base_model()
         base.lm_head.register_forward_hook(lambda module, args, logits: note("logits", logits.shape[1]) if module.training else None)
+        note("attention", base.config._attn_implementation)
         kernel = cpu_attention.sdpa_attention_forward
         cpu_attention.sdpa_attention_forward = lambda *args, **options: note("kernel", 1) or kernel(*args, **options)
