@@ -1,13 +1,28 @@
-"""From the teacher's transcript to a chat, or to the reason why not."""
+"""From the teacher's answer, JSON or a transcript, to the turns of a chat, or to the reason why not."""
 
 from __future__ import annotations
 
+import json
 import re
 
+from stages.common import schemas
+from stages.common.answer_store import Answer
 from stages.common.chats import CONTROL
+from stages.common.in_character import ASSISTANT
 
 # "Watson:", "**Dr. Watson (rising):**": up to three words with capitals before a colon, at the start of a line.
 VOICE = re.compile(r"^[*_\[\s]*(?:[A-Z][\w'-]*\.?\s?){1,3}[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:(?:[*_]+|\s|$)")
+
+# The visitor's words inside the character's turn.
+OTHERS_WORDS = re.compile(r"\b(?:the )?visitor[*_\]\s]*:", re.IGNORECASE)
+# The teacher itself declines; a character who declines does so after a label, or inside a turn.
+REFUSAL = re.compile(rf"^\W*(?:{'|'.join(ASSISTANT['refusal'] + ASSISTANT['identity'])}|i(?: a|')m sorry, but|i can(?:not|'t) (?:write|create|continue))", re.IGNORECASE)
+FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
+UNUSABLE = {
+    "length": ("finish.length", "an answer that ends before max tokens"),
+    "content_filter": ("finish.content_filter", "an answer that the endpoint lets pass"),
+    "refusal": ("refusal", "a dialogue"),
+}
 
 
 class NotAChat(ValueError):
@@ -18,39 +33,59 @@ class NotAChat(ValueError):
         self.rule, self.found, self.expected = rule, found[:300], expected
 
 
-def turns(answer: str, name: str, finish: str) -> list[dict]:
-    """The turns of a transcript, human first and gpt last, without a system turn. Raises NotAChat.
+def turns(answer: Answer, name: str, structured: bool) -> list[dict]:
+    """The turns of an answer for the character called `name`, human first and gpt last, without a system turn. Raises NotAChat."""
+    text = answer.text
+    if answer.finish in UNUSABLE:
+        rule, expected = UNUSABLE[answer.finish]
+        raise NotAChat(rule, f"...{text[-100:]}" if answer.finish == "length" else text, expected)
+    if re.search("[\ud800-\udfff]", text):
+        raise NotAChat("parse.text", ascii(text), "text that can be written as UTF-8, without halves of surrogate pairs")
+    if control := CONTROL.search(text):
+        raise NotAChat("parse.control", control.group(), "words, and no token that opens or ends turns")
+    if refused := REFUSAL.match(text):
+        raise NotAChat("refusal", text, f"a dialogue, not {refused.group()!r}")
+    dialogue = from_json(text) if structured else {"turns": from_transcript(text, name)}
+    if problem := schemas.fault("dialogue", dialogue):
+        raise NotAChat("parse.schema", problem, "an object as schemas/dialogue.schema.json has it")
+    said = [{"from": "human" if turn["speaker"] == "visitor" else "gpt", "value": turn["text"].strip()} for turn in dialogue["turns"]]
+    if said and said[-1]["from"] == "human":
+        said.pop()  # the visitor's last word has no answer to learn from
+    speakers = [turn["from"] for turn in said]
+    if len(said) < 2 or speakers != ["human", "gpt"] * (len(said) // 2):
+        raise NotAChat("parse.turns", ", ".join(speakers) or "nothing", "human and gpt in turn, at least one exchange")
+    if empty := [turn["from"] for turn in said if not turn["value"]]:
+        raise NotAChat("parse.empty", f"an empty turn of {empty[0]}", "words in every turn")
+    for turn in said:
+        if turn["from"] == "gpt" and (words := OTHERS_WORDS.search(turn["value"])):
+            raise NotAChat("parse.others_words", turn["value"][max(0, words.start() - 60) : words.end() + 60], f"no words of the visitor in {name}'s mouth")
+    return said
 
-    An answer that was cut off at max_tokens loses its last, unfinished line.
-    """
+
+def from_json(text: str) -> object:
+    """The JSON value of an answer, which some teachers put into a Markdown fence. Raises NotAChat."""
+    fenced = FENCE.match(text)
+    try:
+        return json.loads(fenced.group(1) if fenced else text)
+    except (ValueError, RecursionError) as error:
+        raise NotAChat("parse.json", text, f"JSON ({error})") from None
+
+
+def from_transcript(text: str, name: str) -> list[dict]:
+    """The turns of a play, `Visitor: ...` and `NAME: ...`, as schemas/dialogue.schema.json has them. Raises NotAChat for a line that is nobody's."""
     first_name, last_name = re.escape(name.split()[0]), re.escape(name.split()[-1])
     label = re.compile(
-        rf"^\W*(?:(?P<human>(?:the )?visitor)|(?P<gpt>{re.escape(name)}|(?:mr\.? )?{last_name}|{first_name}))[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:[*_]*",
+        rf"^\W*(?:(?P<visitor>(?:the )?visitor)|(?P<character>{re.escape(name)}|(?:mr\.? )?{last_name}|{first_name}))[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:[*_]*",
         re.IGNORECASE,
     )
-    if re.search("[\ud800-\udfff]", answer):
-        raise NotAChat("parse.text", ascii(answer), "text that can be written as UTF-8, without halves of surrogate pairs")
-    if control := CONTROL.search(answer):
-        raise NotAChat("parse.control", control.group(), "words, and no token that opens or ends turns")
     found: list[dict] = []
-    lines = [line.strip() for line in answer.strip().splitlines() if line.strip()]
-    if finish == "length":
-        lines = lines[:-1]
-    for line in lines:
-        match = label.match(line)
-        if match:
-            found.append({"from": "human" if match["human"] else "gpt", "value": line[match.end() :].strip()})
+    for line in (line.strip() for line in text.splitlines() if line.strip()):
+        if match := label.match(line):
+            found.append({"speaker": "visitor" if match["visitor"] else "character", "text": line[match.end() :].strip()})
         elif VOICE.match(line):
             raise NotAChat("parse.speaker", line, f"no voice but the visitor's and {name}'s")
         elif found:
-            found[-1]["value"] = f"{found[-1]['value']} {line}".strip()
+            found[-1]["text"] = f"{found[-1]['text']} {line}".strip()
         else:
             raise NotAChat("parse.label", line, f"a first line that begins with 'Visitor:' or '{name}:'")
-    if found and found[-1]["from"] == "human":
-        found.pop()  # the visitor's last word has no answer to learn from
-    speakers = [turn["from"] for turn in found]
-    if len(found) < 2 or speakers != ["human", "gpt"] * (len(found) // 2):
-        raise NotAChat("parse.turns", ", ".join(speakers) or "nothing", "human and gpt in turn, at least one exchange")
-    if empty := [turn["from"] for turn in found if not turn["value"]]:
-        raise NotAChat("parse.empty", f"an empty turn of {empty[0]}", "words in every turn")
     return found
