@@ -208,7 +208,9 @@ def tell_what_is_missing(writings: list[Writing], params: Mapping) -> None:
     """Say on which requests the run ends without an answer, and what asks for them."""
     capped, failed = sum(writing.capped for writing in writings), sum(bool(w.faults) and w.faults[-1].rule == "unanswered" for w in writings)
     if capped:
-        caps = ", ".join(f"{name} {params[f'synthesize.{name}']}" for name in ("max_usd", "max_requests", "max_tokens") if params[f"synthesize.{name}"] is not None)
+        caps = ", ".join(
+            f"{name} {params[f'synthesize.{name}']}" for name in ("max_usd", "max_requests", "max_tokens") if params[f"synthesize.{name}"] is not None
+        )
         print(f"{capped} of {len(writings)} requests were not sent: the caps ({caps}) would be passed. A higher cap asks for these alone.", flush=True)
     if failed:
         print(f"{failed} of {len(writings)} requests got no answer; `dvc repro -s -f synthesize` asks for these alone.", flush=True)

@@ -13,10 +13,12 @@ from stages.common.in_character import ASSISTANT
 # "Watson:", "**Dr. Watson (rising):**": up to three words with capitals before a colon, at the start of a line.
 VOICE = re.compile(r"^[*_\[\s]*(?:[A-Z][\w'-]*\.?\s?){1,3}[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:(?:[*_]+|\s|$)")
 
-# The visitor's words inside the character's turn.
-OTHERS_WORDS = re.compile(r"\b(?:the )?visitor[*_\]\s]*:", re.IGNORECASE)
+# The visitor's words inside the character's turn: the label after the end of a sentence.
+OTHERS_WORDS = re.compile(r"(?:^|[.!?…\"”*)\]]\s+)[*_\[]*(?:The )?Visitor[*_\]\s]*:")
 # The teacher itself declines; a character who declines does so after a label, or inside a turn.
-REFUSAL = re.compile(rf"^\W*(?:{'|'.join(ASSISTANT['refusal'] + ASSISTANT['identity'])}|i(?: a|')m sorry, but|i can(?:not|'t) (?:write|create|continue))", re.IGNORECASE)
+REFUSAL = re.compile(
+    rf"^\W*(?:{'|'.join(ASSISTANT['refusal'] + ASSISTANT['identity'])}|i(?: a|')m sorry, but|i can(?:not|'t) (?:write|create|continue))", re.IGNORECASE
+)
 FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
 UNUSABLE = {
     "length": ("finish.length", "an answer that ends before max tokens"),

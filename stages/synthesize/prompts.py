@@ -63,7 +63,11 @@ def written(chat: dict, name: str, structured: bool) -> str:
 
 def again(asked: list[dict], answer: str, fault: str) -> list[dict]:
     """The same request once more, after an answer that could not be used: the answer, and what is wrong with it."""
-    return [*asked, {"role": "assistant", "content": answer[:2000] or "..."}, {"role": "user", "content": f"That cannot be used: {fault}. Write the whole dialogue again."}]
+    return [
+        *asked,
+        {"role": "assistant", "content": answer[:2000] or "..."},
+        {"role": "user", "content": f"That cannot be used: {fault}. Write the whole dialogue again."},
+    ]
 
 
 def response_format() -> dict:
