@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count as numbers
+from math import prod
 
 from stages.common.chats import normal
 
@@ -20,11 +21,18 @@ class Draw:
 
     character: str
     scenario: dict
-    visitor: str
+    age: str
+    station: str
+    mood: str
     length: str
     """A class of LENGTHS."""
     exchanges: int
     examples: tuple[dict, ...]
+
+    @property
+    def visitor(self) -> str:
+        """Who comes: whom the scenario names, or somebody of the age and station drawn; in the mood drawn."""
+        return f"{self.scenario.get('visitor') or f'{self.age} {self.station}'}, {self.mood}"
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,7 @@ class Product:
 
 
 def draws(count: int, seed: int, product: Product) -> list[Draw]:
-    """`count` draws, characters in turn. Of each list every entry comes once before any comes again, and no combination comes twice while there are others.
+    """`count` draws, characters in turn. Of each list every entry comes once before any comes again, and no combination comes twice before all have come.
 
     A larger count keeps the smaller one's draws as its beginning, and a character's draws do not depend on what others there are to draw for.
     """
@@ -62,30 +70,30 @@ def _of_one(character: str, seed: int, product: Product) -> Iterator[Draw]:
             random.Random(f"{seed}-{character}-{what}-{turn}").shuffle(order)
             yield from order
 
-    scenarios, lengths = rounds("scenario", product.of(character)), rounds("length", sorted(LENGTHS))
-    ages, stations, moods = (rounds(what, product.visitors[what]) for what in ("ages", "stations", "moods"))
-    exchanges = rounds("exchanges", product.exchanges)
+    lists = {**{what: product.visitors[what] for what in ("ages", "stations", "moods")}, "length": sorted(LENGTHS), "exchanges": product.exchanges}
+    manners = zip(*(rounds(what, entries) for what, entries in lists.items()), strict=True)
+    sizes = [len(set(entries)) for entries in lists.values()]
     examples = sorted(product.examples[character], key=lambda chat: chat["id"])
     vocabulary = {chat["id"]: frozenset(normal(" ".join(turn["value"] for turn in chat["conversations"][1:])).split()) for chat in examples}
-    seen = set()
-    for number in numbers():
-        scenario, length, many = next(scenarios), next(lengths), next(exchanges)
-        age, station = next(ages), next(stations)
-        for _ in product.visitors["moods"]:  # another mood makes another combination; where all have been, one comes again
-            visitor = f"{scenario.get('visitor', f'{age} {station}')}, {next(moods)}"
-            if (scenario["id"], visitor, length, many) not in seen:
-                break
-        seen.add((scenario["id"], visitor, length, many))
+    had: dict[str, set[tuple]] = {}
+    for number, scenario in enumerate(rounds("scenario", product.of(character))):
+        matters = slice(2 if scenario.get("visitor") else 0, None)  # a visitor whom the scenario names has an age and a station already
+        seen = had.setdefault(scenario["id"], set())
+        if len(seen) == prod(sizes[matters]):
+            seen.clear()
+        manner = next(manner for manner in manners if manner[matters] not in seen)
+        seen.add(manner[matters])
         draw = random.Random(f"{seed}-{character}-examples-{number}")
-        yield Draw(character, scenario, visitor, length, many, unlike(examples, vocabulary, product.examples_each, draw))
+        yield Draw(character, scenario, *manner, unlike(examples, vocabulary, product.examples_each, draw))
 
 
 def unlike(examples: Sequence[dict], vocabulary: Mapping[str, frozenset[str]], count: int, draw: random.Random) -> tuple[dict, ...]:
     """`count` different chats: one at random, then each time that of a few random ones which shares the fewest words with those chosen (Jaccard)."""
     chosen = [draw.choice(examples)]
     while len(chosen) < count:
-        left = [chat for chat in draw.sample(examples, min(CANDIDATES + len(chosen), len(examples))) if chat not in chosen]
-        chosen.append(min(left, key=lambda chat: max(_jaccard(vocabulary[chat["id"]], vocabulary[other["id"]]) for other in chosen)))
+        names = {chat["id"] for chat in chosen}
+        left = [chat for chat in draw.sample(examples, min(CANDIDATES + len(chosen), len(examples))) if chat["id"] not in names]
+        chosen.append(min(left, key=lambda chat, names=names: max(_jaccard(vocabulary[chat["id"]], vocabulary[other]) for other in names)))
     return tuple(chosen)
 
 

@@ -8,21 +8,22 @@ import re
 from stages.common import schemas
 from stages.common.answer_store import Answer
 from stages.common.chats import CONTROL
-from stages.common.in_character import ASSISTANT
+from stages.common.in_character import ASSISTANT, straight
 
 # "Watson:", "**Dr. Watson (rising):**": up to three words with capitals before a colon, at the start of a line.
 VOICE = re.compile(r"^[*_\[\s]*(?:[A-Z][\w'-]*\.?\s?){1,3}[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:(?:[*_]+|\s|$)")
 
-# The visitor's words inside the character's turn: the label after the end of a sentence.
-OTHERS_WORDS = re.compile(r"(?:^|[.!?…\"”*)\]]\s+)[*_\[]*(?:The )?Visitor[*_\]\s]*:")
+# The visitor's words inside the character's turn: a label at the start of a line, or after the end of a sentence.
+OTHERS_WORDS = re.compile(r"(?:^|[.!?…\"'”’*)\]]\s+)[*_\[]*(?:The )?(?:Visitor|User|Human)[*_\]\s]*:", re.MULTILINE)
 # The teacher itself declines; a character who declines does so after a label, or inside a turn.
 REFUSAL = re.compile(
-    rf"^\W*(?:{'|'.join(ASSISTANT['refusal'] + ASSISTANT['identity'])}|i(?: a|')m sorry, but|i can(?:not|'t) (?:write|create|continue))", re.IGNORECASE
+    rf"^\W*(?:{'|'.join(ASSISTANT['refusal'] + ASSISTANT['identity'])}|i(?: a|')m sorry, but|i(?: can(?:not|'t)|'m unable to) (?:write|create|continue))",
+    re.IGNORECASE,
 )
 FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
 UNUSABLE = {
-    "length": ("finish.length", "an answer that ends before max tokens"),
-    "content_filter": ("finish.content_filter", "an answer that the endpoint lets pass"),
+    "length": ("finish.length", "a dialogue that ends within the tokens that an answer may have"),
+    "content_filter": ("finish.content_filter", "a dialogue that the endpoint lets pass"),
     "refusal": ("refusal", "a dialogue"),
 }
 
@@ -31,8 +32,9 @@ class NotAChat(ValueError):
     """The answer is no chat: `rule`, what was found and what was expected."""
 
     def __init__(self, rule: str, found: str, expected: str):
-        super().__init__(f"{rule}: {found}")
-        self.rule, self.found, self.expected = rule, found[:300], expected
+        found = found[:300].encode("utf-8", "backslashreplace").decode() or "nothing"  # half a surrogate pair could not be written down
+        super().__init__(f"{found}; expected: {expected}")
+        self.rule, self.found, self.expected = rule, found, expected
 
 
 def turns(answer: Answer, name: str, structured: bool) -> list[dict]:
@@ -41,11 +43,7 @@ def turns(answer: Answer, name: str, structured: bool) -> list[dict]:
     if answer.finish in UNUSABLE:
         rule, expected = UNUSABLE[answer.finish]
         raise NotAChat(rule, f"...{text[-100:]}" if answer.finish == "length" else text, expected)
-    if re.search("[\ud800-\udfff]", text):
-        raise NotAChat("parse.text", ascii(text), "text that can be written as UTF-8, without halves of surrogate pairs")
-    if control := CONTROL.search(text):
-        raise NotAChat("parse.control", control.group(), "words, and no token that opens or ends turns")
-    if refused := REFUSAL.match(text):
+    if refused := REFUSAL.match(straight(text)):
         raise NotAChat("refusal", text, f"a dialogue, not {refused.group()!r}")
     dialogue = from_json(text) if structured else {"turns": from_transcript(text, name)}
     if problem := schemas.fault("dialogue", dialogue):
@@ -55,13 +53,20 @@ def turns(answer: Answer, name: str, structured: bool) -> list[dict]:
         said.pop()  # the visitor's last word has no answer to learn from
     speakers = [turn["from"] for turn in said]
     if len(said) < 2 or speakers != ["human", "gpt"] * (len(said) // 2):
-        raise NotAChat("parse.turns", ", ".join(speakers) or "nothing", "human and gpt in turn, at least one exchange")
-    if empty := [turn["from"] for turn in said if not turn["value"]]:
-        raise NotAChat("parse.empty", f"an empty turn of {empty[0]}", "words in every turn")
+        raise NotAChat("parse.turns", ", ".join(speakers), "human and gpt in turn, at least one exchange")
     for turn in said:
-        if turn["from"] == "gpt" and (words := OTHERS_WORDS.search(turn["value"])):
-            raise NotAChat("parse.others_words", turn["value"][max(0, words.start() - 60) : words.end() + 60], f"no words of the visitor in {name}'s mouth")
+        check_words(turn["from"], turn["value"], name)
     return said
+
+
+def check_words(speaker: str, words: str, name: str) -> None:
+    """Raise NotAChat where a turn is empty, holds a control token, or, the character's, a line of the visitor's."""
+    if not words:
+        raise NotAChat("parse.empty", f"an empty turn of {speaker}", "words in every turn")
+    if control := CONTROL.search(words):
+        raise NotAChat("parse.control", control.group(), "words, and no token that opens or ends turns")
+    if speaker == "gpt" and (others := OTHERS_WORDS.search(words)):
+        raise NotAChat("parse.others_words", words[max(0, others.start() - 60) : others.end() + 60], f"no words of the visitor in {name}'s mouth")
 
 
 def from_json(text: str) -> object:

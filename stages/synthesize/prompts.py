@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 
 from stages.common import schemas
 from stages.common.characters import fill, spoken_name
 from stages.synthesize.draws import LENGTHS, Draw
 
+SERVED = "teacher"  # what the model is called that is served here
+QUOTED = 2000  # characters of an answer that could not be used, at most, in the request that asks again
 SPEAKERS = {"human": "visitor", "gpt": "character"}  # in a structured answer
+
+
+def bodies(drawn: Sequence[Draw], cards: Mapping[str, dict], params: Mapping) -> list[dict]:
+    """The first request for each draw, in the API's own fields."""
+    local, structured = params["synthesize.base_url"] is None, params["synthesize.structured"]
+    fixed = {
+        "model": SERVED if local else params["synthesize.teacher"],
+        **{name: params[f"synthesize.{name}"] for name in ("temperature", "top_p")},
+        "max_tokens": params["synthesize.answer_tokens"],
+        **({"response_format": response_format("dialogue")} if structured else {}),
+    }
+    seed = params["synthesize.seed"]  # vLLM's CPU build takes none with a request: it has one for the whole server
+    return [
+        {**fixed, "messages": messages(draw, cards[draw.character], structured), **({} if local else {"seed": seed + number})}
+        for number, draw in enumerate(drawn)
+    ]
 
 
 def messages(draw: Draw, card: dict, structured: bool) -> list[dict]:
@@ -65,12 +84,12 @@ def again(asked: list[dict], answer: str, fault: str) -> list[dict]:
     """The same request once more, after an answer that could not be used: the answer, and what is wrong with it."""
     return [
         *asked,
-        {"role": "assistant", "content": answer[:2000] or "..."},
-        {"role": "user", "content": f"That cannot be used: {fault}. Write the whole dialogue again."},
+        {"role": "assistant", "content": answer[:QUOTED] or "..."},
+        {"role": "user", "content": f"That cannot be used. Found: {fault}. Write the whole dialogue again."},
     ]
 
 
-def response_format() -> dict:
-    """The API's field that holds an endpoint to schemas/dialogue.schema.json."""
-    schema = {name: value for name, value in schemas.validator("dialogue").schema.items() if not name.startswith("$")}
-    return {"type": "json_schema", "json_schema": {"name": "dialogue", "strict": True, "schema": schema}}
+def response_format(name: str) -> dict:
+    """The API's field that holds an endpoint to schemas/NAME.schema.json."""
+    schema = {key: value for key, value in schemas.validator(name).schema.items() if key not in ("$schema", "title", "description")}
+    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}

@@ -5,55 +5,49 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import cache
 
-from stages.common import base_models, inference_server
-from stages.common.completions import Terms
+from stages.common import base_models, completions, inference_server
+from stages.common.answer_store import Answer, AnswerStore
+from stages.common.completions import Request, Terms, Unanswered
 from stages.common.errors import UserError
 from stages.common.spending import FREE, Caps, Ledger, Price
+from stages.synthesize.prompts import SERVED
 
-
-@dataclass(frozen=True)
-class Teacher:
-    """`connect` gives (URL, key) and starts a server only when it is called; `endpoint` is the name under which answers are kept."""
-
-    connect: Callable[[], tuple[str, str]]
-    endpoint: str
-    model: str
-    seeded: bool
-    """Whether each request carries a seed of its own. vLLM's CPU build has one for the whole server."""
+Asking = Callable[[str, str, list[Request]], list[Answer | Unanswered]]
+"""(model, label of the progress bar, requests) to outcomes."""
 
 
 @contextmanager
-def teacher(params: Mapping) -> Iterator[Teacher]:
-    """The endpoint of synthesize.base_url with the key from the environment, or the teacher served here for as long as the block runs.
-
-    Raises UserError where the key is not in the environment.
-    """
-    if url := params["synthesize.base_url"]:
-        variable = params["synthesize.api_key_env"]
-
-        def connect() -> tuple[str, str]:
-            if not (secret := os.environ.get(variable)):
-                raise UserError(f"synthesize.base_url is {url}, but the environment variable {variable} that should hold its key is empty")
-            return url, secret
-
-        yield Teacher(connect, endpoint(params), params["synthesize.teacher"], seeded=True)
-        return
+def teacher(params: Mapping, answers: AnswerStore, spending: Ledger) -> Iterator[Asking]:
+    """What asks the endpoint, out of the store where it can. The teacher that is served here starts with the first question and ends with the block."""
     with ExitStack() as stack:
 
         @cache
-        def served() -> tuple[str, str]:
+        def connect() -> tuple[str, str]:
+            if params["synthesize.base_url"]:
+                return elsewhere(params)
             folder = base_models.fetch(params["synthesize.teacher"], None)
-            return stack.enter_context(inference_server.serve(folder, "teacher", folder / "chat_template.jinja", params["synthesize.seed"])), "none"
+            return stack.enter_context(inference_server.serve(folder, SERVED, folder / "chat_template.jinja", params["synthesize.seed"])), "none"
 
-        yield Teacher(served, endpoint(params), "teacher", seeded=False)
+        def ask(model: str, label: str, requests: list[Request]) -> list[Answer | Unanswered]:
+            return completions.ask(connect, endpoint(params), requests, terms(params), label, answers, spending, price(params, model) or FREE)
+
+        yield ask
+
+
+def elsewhere(params: Mapping) -> tuple[str, str]:
+    """(URL, key) of synthesize.base_url. Raises UserError where the key is not in the environment."""
+    url, variable = params["synthesize.base_url"], params["synthesize.api_key_env"]
+    if not (secret := os.environ.get(variable)):
+        raise UserError(f"synthesize.base_url is {url}, but the environment variable {variable} that should hold its key is empty")
+    return url, secret
 
 
 def endpoint(params: Mapping) -> str:
     """The name of who answers, in the keys of the store: the URL, or the model that is served here and the seed it is served with."""
-    return params["synthesize.base_url"] or f"{params['synthesize.teacher']} served with seed {params['synthesize.seed']}"
+    url = params["synthesize.base_url"]
+    return url.rstrip("/") if url else f"{params['synthesize.teacher']} served with seed {params['synthesize.seed']}"
 
 
 def terms(params: Mapping) -> Terms:
@@ -69,11 +63,24 @@ def price(params: Mapping, model: str) -> Price | None:
     return Price(found["input"], found["output"]) if found else None
 
 
+def models(params: Mapping) -> list[str]:
+    """The models that are asked: the teacher's and the critic's. Raises UserError where the one that is served here cannot be both."""
+    writer, judge = params["synthesize.teacher"], params["synthesize.critic"]
+    if params["synthesize.base_url"] is None and judge not in (None, writer):
+        raise UserError(f"params.yaml: synthesize.critic is {judge}, but without synthesize.base_url one model is served, synthesize.teacher: {writer}")
+    return list(dict.fromkeys(filter(None, (writer, judge))))
+
+
+def unpriced(params: Mapping) -> list[str]:
+    """The models whose price nobody knows."""
+    return [model for model in models(params) if price(params, model) is None]
+
+
 def ledger(params: Mapping) -> Ledger:
     """An empty ledger under the caps. Raises UserError where there is a cap in dollars and no price to hold it with."""
-    for model in filter(None, (params["synthesize.teacher"], params["synthesize.critic"])):
-        if params["synthesize.max_usd"] is not None and price(params, model) is None:
-            raise UserError(
-                f"params.yaml: synthesize.max_usd is {params['synthesize.max_usd']}, but synthesize.prices has no price for {model}; add one, or set max_usd: null"
-            )
-    return Ledger(Caps(params["synthesize.max_usd"], params["synthesize.max_requests"], params["synthesize.max_tokens"]))
+    caps = Caps(*(params[f"synthesize.{name}"] for name in ("max_usd", "max_requests", "max_tokens")))
+    if caps.usd is not None and (unknown := unpriced(params)):
+        raise UserError(
+            f"params.yaml: synthesize.max_usd is {caps.usd:g}, but synthesize.prices has no price for {', '.join(unknown)}; add it, or set max_usd: null"
+        )
+    return Ledger(caps)

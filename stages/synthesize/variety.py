@@ -1,22 +1,30 @@
-"""How much of what could be drawn was drawn, and how much the answers repeat each other."""
+"""How much of what could be drawn is in the chats that came of it, and how much the chats repeat each other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from stages.common.chats import normal, spoken
-from stages.synthesize.draws import Draw, Product
+from stages.synthesize.draws import LENGTHS, Draw, Product
 
 
 def coverage(drawn: Sequence[Draw], product: Product) -> dict[str, float]:
-    """Shares, 0 to 1: of the scenarios that fit each character, of the ages, stations and moods, of the chats that may be shown; of the visitors, how many differ."""
-    scenarios = {(draw.character, draw.scenario["id"]) for draw in drawn}
-    examples = {example["id"] for draw in drawn for example in draw.examples}
-    visitors = {draw.visitor for draw in drawn}
+    """Shares, 0 to 1, of what there is to draw that these draws hold.
+
+    Of scenarios those that fit each character, of examples the chats that the teacher may see, of ages and stations those of visitors whom no scenario names.
+    """
+    anybody = [draw for draw in drawn if not draw.scenario.get("visitor")]
+    lists = product.visitors
     return {
-        "coverage.scenarios": _share(len(scenarios), sum(len(product.of(character)) for character in product.examples)),
-        "coverage.examples": _share(len(examples), sum(map(len, product.examples.values()))),
-        "distinct.visitors": _share(len(visitors), len(drawn)),
+        "coverage.scenarios": _share(
+            len({(draw.character, draw.scenario["id"]) for draw in drawn}), sum(len(product.of(character)) for character in product.examples)
+        ),
+        "coverage.ages": _share(len({draw.age for draw in anybody}), len(set(lists["ages"]))),
+        "coverage.stations": _share(len({draw.station for draw in anybody}), len(set(lists["stations"]))),
+        "coverage.moods": _share(len({draw.mood for draw in drawn}), len(set(lists["moods"]))),
+        "coverage.lengths": _share(len({draw.length for draw in drawn}), len(LENGTHS)),
+        "coverage.exchanges": _share(len({draw.exchanges for draw in drawn}), len(product.exchanges)),
+        "coverage.examples": _share(len({chat["id"] for draw in drawn for chat in draw.examples}), sum(map(len, product.examples.values()))),
     }
 
 
