@@ -66,7 +66,7 @@ class AnswerStore:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes broken bytes as they are
             raise UserError(f"{self.path}: the store of answers cannot be used: {error}") from None
         except OSError as error:
             raise UserError(f"{self.path}: the store of answers cannot be used: {error.strerror}") from None

@@ -225,12 +225,15 @@ class _Run:
         try:
             answer = await self._send(question)
             used = self._cost(answer)
-            self.store.put({question.key: answer})
         except _Passing as fault:
             used = question.upper if fault.billed else Use()
             raise
+        except UserError:  # refused
+            used = Use()
+            raise
         finally:
             self.ledger.end(question.upper, used)
+        self.store.put({question.key: answer})
         self.failed_in_a_row = 0
         self.pace.answered()
         self.bar.update()
