@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ IN_A_ROW = 3  # requests without an answer, none answered in between: the endpoi
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds after a failure: twice as long after the next one
 LONGEST_RETRY_AFTER = 600.0  # seconds that an endpoint may ask to wait; beyond that a person should know
 TO_CONNECT = 30.0  # seconds
+OF_A_CLIENT = 8  # connections
 OTHERS_TURN = 0.2  # seconds between looks at what another run is asking
 
 
@@ -150,7 +152,10 @@ class _Run:
         self.queue = deque(_Question(name, request, most(request.body, self.price)) for name, request in missing.items())
         self.changed, self.ended = asyncio.Event(), asyncio.Event()
         self.pace = Pace(self.terms.concurrency, self.terms.requests_per_minute, self.terms.tokens_per_minute)
-        async with _client(self.url, self.secret, self.terms) as self.client, asyncio.TaskGroup() as group:
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(client) for client in _clients(self.url, self.secret, self.terms)]
+            self.idle = [client for client in clients for _ in range(OF_A_CLIENT)]
+            group = await stack.enter_async_context(asyncio.TaskGroup())
             try:
                 await self._dispatch(group)
             except Exception as error:
@@ -253,10 +258,10 @@ class _Run:
 
     async def _send(self, question: _Question) -> Answer:
         """The endpoint's answer to a request."""
-        body, sent = question.request.body, _now()
+        body, sent, client = question.request.body, _now(), self.idle.pop()
         try:
             async with asyncio.timeout(self.terms.timeout):  # httpx2's own is for each read: an endpoint that sends a byte now and then would hold it forever
-                reply = await self.client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+                reply = await client.post("/chat/completions", cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
             raise self._refusal(error, f"the endpoint answered {error.status_code} to model {body['model']}: {self._words(error)}", sent) from None
         except (openai.APIConnectionError, TimeoutError) as error:
@@ -270,6 +275,8 @@ class _Run:
             self.pace.stumbled()
             connected = not any(isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout)) for cause in causes)
             raise _Passing(f"no answer from {self.url}: {why}", billed=connected) from None
+        finally:
+            self.idle.append(client)
         if answer := read(reply.content, question.upper):
             return answer
         self.pace.stumbled()
@@ -331,14 +338,22 @@ def _backoff(failures: int) -> float:
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5)
 
 
-def _client(url: str, secret: str, terms: Terms) -> openai.AsyncOpenAI:
-    """The SDK's client without its retries, which would hide what an endpoint bears, and without following redirects, which would carry prompts elsewhere."""
+def _clients(url: str, secret: str, terms: Terms) -> list[openai.AsyncOpenAI]:
+    """The SDK's clients without its retries, which would hide what an endpoint bears, and without following redirects, which would carry prompts elsewhere.
+
+    There are several because httpcore2 looks at every connection of a client twice for each request: one client of 256 takes three times as long.
+    """
     # A company's proxy must not come between us and a server on this machine.
     here = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=terms.concurrency)
-    http = openai.DefaultAsyncHttpxClient(trust_env=not here, follow_redirects=False, limits=limits)
+    trusted = httpx2.create_ssl_context(trust_env=not here)  # takes longer than the rest of a client
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=OF_A_CLIENT)
     timeout = httpx2.Timeout(None, connect=min(TO_CONNECT, terms.timeout))
-    return openai.AsyncOpenAI(base_url=url, api_key=secret, max_retries=0, timeout=timeout, http_client=http)
+
+    def client() -> openai.AsyncOpenAI:
+        http = openai.DefaultAsyncHttpxClient(verify=trusted, trust_env=not here, follow_redirects=False, limits=limits)
+        return openai.AsyncOpenAI(base_url=url, api_key=secret, max_retries=0, timeout=timeout, http_client=http)
+
+    return [client() for _ in range(math.ceil(terms.concurrency / OF_A_CLIENT))]
 
 
 def _causes(error: BaseException) -> list[BaseException]:
