@@ -152,35 +152,35 @@ def test_a_refusal_in_the_endpoints_own_field_is_an_answer_that_says_so() -> Non
 
 def test_too_many_requests_holds_the_whole_run_for_as_long_as_the_server_says_then_asks_half_as_much_at_once_and_grows_again() -> None:
     refusal: list[float] = []
+    all_eight = threading.Barrier(8, timeout=5)
 
     def answer(body: dict, count: int) -> Reply:
-        if body["seed"] == 8 and count == 1:
-            refusal.append(time.monotonic())
-            return Reply({}, 429, {"Retry-After": "0.4"})
-        return Reply(completion("Yes."), delay=0.02)
+        if body["seed"] < 8 and count == 1:
+            all_eight.wait()
+            if body["seed"] == 7:
+                refusal.append(time.monotonic())
+                return Reply({}, 429, {"Retry-After": "0.6"})
+        return Reply(completion("Yes."), delay=0.03)
 
     with Endpoint(answer) as stub:
         assert texts(ask(stub.url, 80)) == ["Yes."] * 80
     since = [sent.at - refusal[0] for sent in stub.requests]
-    assert not [seconds for seconds in since if 0.02 < seconds < 0.39]
-    later = [sent.at_once for sent, seconds in zip(stub.requests, since, strict=True) if seconds >= 0.39]
-    assert max(sent.at_once for sent in stub.requests[:8]) == 8
-    assert max(later[:8]) == 4
-    assert 4 < max(later) <= 8
+    assert not [seconds for seconds in since if 0.1 < seconds < 0.59]
+    later = [sent.at_once for sent, seconds in zip(stub.requests, since, strict=True) if seconds >= 0.59]
+    assert len(later) > 40
+    assert max(later[:8]) <= 4 < max(later) <= 8
     assert len(stub.requests) == 81
 
 
 def test_of_a_wave_of_refusals_only_the_first_halves() -> None:
-    barrier = threading.Barrier(8, timeout=5)
+    all_eight, four_at_once = threading.Barrier(8, timeout=5), threading.Barrier(4, timeout=5)
 
     def answer(body: dict, count: int) -> Reply:
-        if body["seed"] < 8 and count == 1:
-            barrier.wait()
-            return Reply({}, 429)
-        return Reply(completion("Yes."), delay=0.03)
+        (all_eight if count == 1 else four_at_once).wait()
+        return Reply({}, 429) if count == 1 else Reply(completion("Yes."))
 
     with Endpoint(answer) as stub:
-        assert texts(ask(stub.url, 16)) == ["Yes."] * 16
+        assert texts(ask(stub.url, 8)) == ["Yes."] * 8
     assert max(sent.at_once for sent in stub.requests[8:12]) == 4
 
 
@@ -190,7 +190,7 @@ def test_too_many_requests_without_a_time_waits_a_growing_one_of_our_own(monkeyp
     with Endpoint(lambda body, count: Reply({}, 429) if count < 4 else AT_LAST) as stub:
         assert texts(ask(stub.url)) == ["At last."]
     first, second, third = (later.at - sooner.at for sooner, later in zip(stub.requests, stub.requests[1:], strict=False))
-    assert 0.05 <= first <= 0.25 and 0.1 <= second <= 0.4 and 0.2 <= third <= 0.7
+    assert 0.05 <= first <= 0.5 and 0.1 <= second <= 0.7 and 0.2 <= third <= 1.0
 
 
 def test_a_server_that_says_no_wait_at_all_is_not_asked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,7 +248,7 @@ def test_a_server_error_is_tried_five_times_with_growing_waits_then_told_in_one_
     assert f"the endpoint answered {status} to model stub" in said and "the engine is on fire" in said
     waits = [later.at - sooner.at for sooner, later in zip(stub.requests, stub.requests[1:], strict=False)]
     assert len(waits) == ATTEMPTS - 1 == 4
-    assert all(0.02 * 2**n <= wait <= 0.06 * 2**n + 0.1 for n, wait in enumerate(waits))
+    assert all(0.02 * 2**n <= wait <= 0.06 * 2**n + 0.4 for n, wait in enumerate(waits))
 
 
 @pytest.mark.parametrize("status", [500, 503])
