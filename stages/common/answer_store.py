@@ -40,16 +40,18 @@ class AnswerStore:
     """One row a request. An answer that `put` has returned from outlives any kill; a power cut can take the last moment's.
 
     `claim` keeps two runs from asking the same at once. A claim is a lock of the kernel on one byte of a file beside the store: it ends with its process,
-    however that ends, so that none is ever left over.
+    however that ends, so that none is ever left over. It is the process's: one process opens a store once (to close a second would end the first one's claims).
     """
 
     def __init__(self, path: Path | None):
         """Open or begin the store at `path`; None keeps it in memory, for this process alone. Raises UserError where the file is no store."""
         self.path = path
-        self._claims = None if path is None else os.open(path.with_name(f"{path.name}.claims"), os.O_RDWR | os.O_CREAT, 0o600)
+        self._claims = None
         with self._told():
-            if path is not None and not path.exists():
-                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))  # what a team paid for is not for every user of the machine
+            if path is not None:  # 0600: what a team paid for is not for every user of the machine
+                self._claims = os.open(path.with_name(f"{path.name}.claims"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fcntl.flock(self._claims, fcntl.LOCK_EX)  # SQLite's change to WAL does not wait for another process that makes the same change
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._rows = sqlite3.connect(path or ":memory:", timeout=60, isolation_level=None)
             self._rows.execute("PRAGMA journal_mode=WAL")
             self._rows.execute("PRAGMA synchronous=NORMAL")
@@ -57,13 +59,17 @@ class AnswerStore:
                 "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, text TEXT NOT NULL, finish TEXT NOT NULL, "
                 "prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL) WITHOUT ROWID"
             )
+            if self._claims is not None:
+                fcntl.flock(self._claims, fcntl.LOCK_UN)
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes broken bytes as they are
             raise UserError(f"{self.path}: the store of answers cannot be used: {error}") from None
+        except OSError as error:
+            raise UserError(f"{self.path}: the store of answers cannot be used: {error.strerror}") from None
 
     def find(self, keys: Iterable[str]) -> dict[str, Answer]:
         """The answers there are, by key."""
@@ -79,24 +85,24 @@ class AnswerStore:
 
     def put(self, answers: Mapping[str, Answer]) -> int:
         """Keep answers; one that is there already stays as it is. The number of new ones."""
-        with self._told():
-            before = self._rows.total_changes
+        before = self._rows.total_changes
+        with self._told(), self._rows:  # commits, or rolls back
             self._rows.execute("BEGIN IMMEDIATE")
             self._rows.executemany(
                 "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)",
                 [(name, answer.text, answer.finish, answer.prompt_tokens, answer.completion_tokens) for name, answer in answers.items()],
             )
-            self._rows.execute("COMMIT")
-            return self._rows.total_changes - before
+        return self._rows.total_changes - before
 
     def claim(self, name: str) -> bool:
         """Take the right to ask for a key; False where another process has it now."""
         if self._claims is None:
             return True
-        try:
-            fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(name[:15], 16))
-        except BlockingIOError:
-            return False
+        with self._told():
+            try:
+                fcntl.lockf(self._claims, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, int(name[:15], 16))
+            except (BlockingIOError, PermissionError):  # POSIX lets a system say either
+                return False
         return True
 
     def release(self, name: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 import ssl
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -21,9 +23,12 @@ from stages.common.pacing import Pace
 from stages.common.spending import FREE, Ledger, Price, Use, likely, most
 
 ATTEMPTS = 5  # of one request: server errors, time-outs, cut connections, replies that are no completion
-REFUSALS = 10  # of one request: too many requests
-LONGEST_WAIT = 600.0  # seconds that a Retry-After may ask for; beyond that a person should know
+REFUSALS = 12  # of one request, as one of too many: six minutes where nothing else is answered, by the waits below
 IN_A_ROW = 3  # requests without an answer, none answered in between: the endpoint is gone
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds after a failure: twice as long after the next one
+LONGEST_RETRY_AFTER = 600.0  # seconds that an endpoint may ask to wait; beyond that a person should know
+TO_CONNECT = 30.0  # seconds
+OF_A_CLIENT = 8  # connections
 OTHERS_TURN = 0.2  # seconds between looks at what another run is asking
 
 
@@ -35,7 +40,7 @@ class Terms:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     timeout: float = 600.0
-    """Seconds without a byte from the endpoint; an answer that came later is paid for and lost."""
+    """Seconds that an answer may take; one that came later is paid for and lost."""
 
 
 @dataclass(frozen=True)
@@ -74,20 +79,21 @@ def ask(
     """
     store, ledger = store or AnswerStore(None), ledger or Ledger()
     keys = [key(endpoint, request.index, request.body) for request in requests]
-    found = store.find(keys)
+    asked = dict(zip(keys, requests, strict=True))  # equal ones with one number are one request
+    found = store.find(asked)
     ledger.spent += sum((price.use(answer.prompt_tokens, answer.completion_tokens) for answer in found.values()), Use())
+    missing = {name: request for name, request in asked.items() if name not in found}
     unanswered: dict[str, Unanswered] = {}
-    with tqdm(total=len(requests), initial=len(found), desc=label, unit="answer", dynamic_ncols=True) as bar:
-        missing = [(name, request) for name, request in zip(keys, requests, strict=True) if name not in found]
+    with tqdm(total=len(asked), initial=len(found), desc=label, unit="answer", dynamic_ncols=True) as bar:
         if missing:
             url, secret = connect()
-            run = _Run(url, secret, terms, store, ledger, price, bar)
             bar.unpause()  # the rate is that of this run, without what the store had and what the endpoint took to start
-            unanswered = asyncio.run(run.ask_all(missing))
-            if run.error:
-                kept = "" if store.path is None else f"; {bar.n} of {len(requests)} answers are kept, the next run asks for the others alone"
-                raise UserError(f"{run.error}{kept}")
-            found = store.find(keys)
+            try:
+                unanswered = asyncio.run(_Run(url, secret, terms, store, ledger, price, bar).ask_all(missing))
+            except UserError as error:
+                kept = "" if store.path is None else f"; {bar.n} of {len(asked)} answers are kept, the next run asks for the others alone"
+                raise UserError(f"{error}{kept}") from None
+            found = store.find(asked)
     return [found.get(name) or unanswered[name] for name in keys]
 
 
@@ -99,12 +105,27 @@ def all_answered(outcomes: Sequence[Answer | Unanswered]) -> list[Answer]:
     return list(outcomes)
 
 
-class _Stop(Exception):
-    """The whole run ends; the message is for the person."""
+class _Passing(Exception):
+    """An attempt failed, and another may not; the message says how. `billed`: whether the endpoint may have written an answer nonetheless."""
+
+    def __init__(self, why: str, billed: bool):
+        super().__init__(why)
+        self.billed = billed
 
 
-class _Later(Exception):
-    """The endpoint has too many requests: this one goes back into the queue."""
+class _TooMany(_Passing):
+    """The endpoint has too many requests (429)."""
+
+
+@dataclass(eq=False)
+class _Question:
+    """A request on its way to an answer, and what happened to it so far."""
+
+    key: str
+    request: Request
+    upper: Use
+    failures: int = 0
+    refusals: int = 0
 
 
 @dataclass
@@ -118,204 +139,241 @@ class _Run:
     ledger: Ledger
     price: Price
     bar: tqdm
-    error: str | None = None
-    running: int = 0
+    error: Exception | None = None
     capped: str | None = None
+    running: int = 0
     failed: int = 0
     failed_in_a_row: int = 0
-    refusals: Counter = field(default_factory=Counter)
     unanswered: dict[str, Unanswered] = field(default_factory=dict)
 
-    async def ask_all(self, missing: Sequence[tuple[str, Request]]) -> dict[str, Unanswered]:
-        """Ask each of (key, request) that is not in the store, and give those that have no answer in the end."""
-        self.queue, self.changed, self.ended = deque(missing), asyncio.Event(), asyncio.Event()
+    async def ask_all(self, missing: Mapping[str, Request]) -> dict[str, Unanswered]:
+        """Ask each request that is not in the store, by key; those that have no answer in the end. Whatever happens, answers on their way are waited for:
+        they are paid for."""
+        self.queue = deque(_Question(name, request, most(request.body, self.price)) for name, request in missing.items())
+        self.changed, self.ended = asyncio.Event(), asyncio.Event()
         self.pace = Pace(self.terms.concurrency, self.terms.requests_per_minute, self.terms.tokens_per_minute)
-        async with _client(self.url, self.secret, self.terms) as self.client, asyncio.TaskGroup() as group:
-            await self._dispatch(group)
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(client) for client in _clients(self.url, self.secret, self.terms)]
+            self.idle = [client for client in clients for _ in range(OF_A_CLIENT)]
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            try:
+                await self._dispatch(group)
+            except Exception as error:
+                self._end(error)
+        if self.error:
+            raise self.error
         if self.capped:
-            self.unanswered |= {name: Unanswered(f"{self.capped} would be passed", capped=True) for name, _ in self.queue}
+            self.unanswered |= {question.key: Unanswered(f"{self.capped} would be passed", capped=True) for question in self.queue}
         return self.unanswered
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
-        """Start a task for each request of the queue when its turn has come, until none is left and none runs."""
+        """Start a task for each request of the queue as soon as it may go, until none is left and none runs, or a cap or an error ends the run.
+
+        Nothing that was looked at before a wait is relied on after it.
+        """
         elsewhere = 0  # requests in a row that another process is asking
         while not self.error and (self.queue or self.running):
-            if not self.queue:
-                await self._change()
-                continue
-            name, request = self.queue[0]
-            if not self.store.claim(name):
-                self.queue.rotate(-1)
-                elsewhere += 1
-                if elsewhere >= len(self.queue):
-                    elsewhere = 0
-                    await self._change(OTHERS_TURN)
-                continue
-            elsewhere = 0
-            if self.store.find([name]):  # another process asked for it meanwhile
-                self.store.release(name)
-                self.queue.popleft()
-                self.bar.update()
-                continue
-            if not await self._turn(request):
-                self.store.release(name)
-                return
-            self.queue.popleft()
-            group.create_task(self._one(name, request))
-
-    async def _turn(self, request: Request) -> bool:
-        """Wait until the request may go; False where the run ends, or a cap is reached and nothing in flight can still cost less than feared."""
-        upper = most(request.body, self.price)
-        while not self.error:
-            cap = self.ledger.refuses(upper)
-            if cap and not self.running:
+            cap = self.ledger.refuses(self.queue[0].upper) if self.queue else None
+            if cap and not self.running:  # nothing is in flight that may still cost less than feared
                 self.capped = cap
-                return False
-            if cap or not self.pace.free(self.running):
+                return
+            if cap or not self.queue or not self.pace.free(self.running):
                 await self._change()
-            elif (seconds := self.pace.wait(self._now())) > 0:
+            elif (seconds := self.pace.wait(_now())) > 0:
                 await self._change(seconds)
+            elif elsewhere >= len(self.queue):
+                elsewhere = 0
+                await self._change(OTHERS_TURN)
             else:
-                self.running += 1
-                self.ledger.begin(upper)
-                self.pace.went(likely(request.body).tokens)
-                return True
-        return False
+                elsewhere = 0 if self._start(group, self.queue.popleft()) else elsewhere + 1
 
-    async def _one(self, name: str, request: Request) -> None:
-        """One request to its end: an answer in the store, back into the queue, or unanswered."""
-        used = Use()
-        try:
-            answer = await self._answer(name, request.body)
-            self.store.put({name: answer})
-            used = self.price.use(answer.prompt_tokens, answer.completion_tokens)
-            self.failed_in_a_row = 0
-            self.pace.answered()
+    def _start(self, group: asyncio.TaskGroup, question: _Question) -> bool:
+        """Send a request, or find that another process has its answer. False where that one is asking for it now: then it goes to the end of the queue."""
+        if not self.store.claim(question.key):
+            self.queue.append(question)
+            return False
+        if there := self.store.find([question.key]):
+            self.store.release(question.key)
+            self.ledger.spent += self._cost(there[question.key])
             self.bar.update()
-        except _Later:
-            self.queue.appendleft((name, request))
-        except UserError as error:
-            self.unanswered[name] = Unanswered(str(error))
-            self.failed += 1
-            self.failed_in_a_row += 1
-            if self.failed_in_a_row >= IN_A_ROW:
-                self.error = str(error)
-        except _Stop as error:
-            self.error = self.error or str(error)
+            return True
+        self.running += 1
+        self.ledger.begin(question.upper)
+        self.pace.went(likely(question.request.body).tokens, _now())
+        group.create_task(self._one(question))
+        return True
+
+    async def _one(self, question: _Question) -> None:
+        """One attempt at a request, and what comes of it: an answer in the store, a place in the queue again, or none."""
+        try:
+            await self._attempt(question)
+        except _Passing as fault:
+            question.refusals += isinstance(fault, _TooMany)
+            question.failures += not isinstance(fault, _TooMany)
+            if question.failures == ATTEMPTS or question.refusals == REFUSALS:
+                self._give_up(question, str(fault))
+            else:
+                if question.failures and not isinstance(fault, _TooMany):
+                    await _wait(self.ended, _backoff(question.failures))
+                self.queue.appendleft(question)
+        except Exception as error:
+            self._end(error)
         finally:
-            self.store.release(name)
+            self.store.release(question.key)
             self.running -= 1
-            self.ledger.end(most(request.body, self.price), used)
             self.bar.set_postfix_str(self._so_far(), refresh=False)
             self.changed.set()
-            if self.error:
-                self.ended.set()
 
-    async def _answer(self, name: str, body: dict) -> Answer:
-        """Send a request until it is answered. Raises _Later, _Stop, or UserError where the last attempt failed."""
-        for attempt in range(1, ATTEMPTS + 1):
-            sent = self._now()
-            try:
-                reply = await self.client.post("/chat/completions", cast_to=httpx2.Response, body=body)
-            except openai.APIStatusError as error:
-                said = f"the endpoint answered {error.status_code} to model {body['model']}: {self._words(error)}"
-                if error.status_code == 429:
-                    raise self._too_many(name, said, error, sent) from None
-                if error.status_code < 500 and error.status_code != 408:
-                    raise _Stop(said) from None
-            except openai.APIConnectionError as error:
-                said = f"no answer from {self.url}: {self._reason(error)}"
-                if _about_certificate(error):
-                    raise _Stop(said) from None
+    async def _attempt(self, question: _Question) -> None:
+        """Send a request and keep its answer. Raises _Passing, or UserError where the whole run has to end."""
+        used = question.upper  # the answer may be written and lost
+        try:
+            answer = await self._send(question)
+            used = self._cost(answer)
+        except _Passing as fault:
+            used = question.upper if fault.billed else Use()
+            raise
+        except UserError:  # refused
+            used = Use()
+            raise
+        finally:
+            self.ledger.end(question.upper, used)
+        self.store.put({question.key: answer})
+        self.failed_in_a_row = 0
+        self.pace.answered()
+        self.bar.update()
+
+    def _give_up(self, question: _Question, why: str) -> None:
+        """A request stays without an answer; so does the rest of the run after a few of them in a row."""
+        self.unanswered[question.key] = Unanswered(why)
+        self.failed += 1
+        self.failed_in_a_row += 1
+        if self.failed_in_a_row == IN_A_ROW:
+            self._end(UserError(why))
+
+    def _end(self, error: Exception) -> None:
+        """End the run: nothing more is sent. The first error is the one that is told."""
+        self.error = self.error or error
+        self.ended.set()
+
+    async def _send(self, question: _Question) -> Answer:
+        """The endpoint's answer to a request."""
+        body, sent, client = question.request.body, _now(), self.idle.pop()
+        try:
+            async with asyncio.timeout(self.terms.timeout):  # httpx2's own is for each read: an endpoint that sends a byte now and then would hold it forever
+                reply = await client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+        except openai.APIStatusError as error:
+            raise self._refusal(error, f"the endpoint answered {error.status_code} to model {body['model']}: {self._words(error)}", sent) from None
+        except (openai.APIConnectionError, TimeoutError) as error:
+            causes = _causes(error)
+            if isinstance(error, TimeoutError):
+                why = f"silence for {self.terms.timeout:g} s"
             else:
-                if answer := read(reply.content):
-                    return answer
-                said = f"{self.url} sent no chat completion to model {body['model']}: {' '.join(reply.content[:200].decode('utf-8', 'replace').split())}"
+                why = self._clean(next((str(cause) for cause in causes if str(cause)), "the connection failed"))
+            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+                raise UserError(f"no answer from {self.url}: {why}") from None
             self.pace.stumbled()
-            if attempt < ATTEMPTS and not self.error:
-                await self._pause(2.0 ** (attempt - 1) * random.uniform(0.5, 1.5))
-            if self.error:
-                break
-        raise UserError(said)
+            connected = not any(isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout)) for cause in causes)
+            raise _Passing(f"no answer from {self.url}: {why}", billed=connected) from None
+        finally:
+            self.idle.append(client)
+        if answer := read(reply.content, question.upper):
+            return answer
+        self.pace.stumbled()
+        raise _Passing(f"{self.url} sent no chat completion to model {body['model']}: {self._clean(reply.text)}", billed=True)
 
-    def _too_many(self, name: str, said: str, error: openai.APIStatusError, sent: float) -> Exception:
-        """What a 429 leads to: another try later, at half as many at once, or the end where waiting does not help."""
-        self.refusals[name] += 1
-        if getattr(error, "code", None) == "insufficient_quota" or self.refusals[name] > REFUSALS:
-            return _Stop(said)
-        seconds = _seconds(error.response.headers.get("retry-after"), otherwise=min(60.0, 2.0 ** self.refusals[name]) * random.uniform(0.5, 1.5))
-        if seconds > LONGEST_WAIT:
-            return _Stop(f"{said} (it asks to wait {seconds:.0f} s)")
-        self.pace.refused(sent, seconds, self._now())
-        return _Later()
+    def _refusal(self, error: openai.APIStatusError, said: str, sent: float) -> Exception:
+        """What a status that is no success leads to."""
+        if error.status_code == 429 and error.code != "insufficient_quota":
+            return self._too_many(error.response.headers.get("retry-after"), said, sent)
+        if error.status_code == 408 or error.status_code >= 500:
+            self.pace.stumbled()
+            return _Passing(said, billed=False)
+        return UserError(said)
+
+    def _too_many(self, after: str | None, said: str, sent: float) -> Exception:
+        """What a 429 leads to: half as many at once, after a while; the end where that is too long."""
+        seconds = max(_seconds(after), _backoff(self.pace.refused(sent, _now())))
+        if seconds > LONGEST_RETRY_AFTER:
+            return UserError(f"{said} (it asks to wait {seconds:.0f} s)")
+        self.pace.close(_now() + seconds)
+        return _TooMany(said, billed=False)
+
+    def _cost(self, answer: Answer) -> Use:
+        return self.price.use(answer.prompt_tokens, answer.completion_tokens)
 
     def _words(self, error: openai.APIStatusError) -> str:
-        """What the server said, on one line, without the key: some servers repeat it."""
+        """What the server said."""
         if 300 <= error.status_code < 400:
-            return f"a redirect to {error.response.headers.get('location')}: name the endpoint itself"
-        return " ".join(error.message.replace(self.secret, "***").split())[:300]
+            return f"a redirect to {self._clean(str(error.response.headers.get('location')))}: name the endpoint itself"
+        return self._clean(error.message)
 
-    def _reason(self, error: openai.APIConnectionError) -> str:
-        """Why a connection failed, in the words of what failed first."""
-        if isinstance(error, openai.APITimeoutError):
-            return f"silence for {self.terms.timeout:g} s"
-        causes = [str(cause) for cause in _causes(error) if str(cause)]
-        return " ".join(causes[-1].replace(self.secret, "***").split())[:300] if causes else "the connection failed"
+    def _clean(self, said: str) -> str:
+        """Others' words on one line, without the key: some servers repeat it."""
+        return " ".join(said.replace(self.secret, "***").split())[:300]
 
     async def _change(self, seconds: float | None = None) -> None:
-        """Wait until a request ends, or for so many seconds."""
+        """Wait until a request ends, or for so many seconds. Between the look that led here and the clearing nobody else runs: no end is missed."""
         self.changed.clear()
-        try:
-            await asyncio.wait_for(self.changed.wait(), seconds)
-        except TimeoutError:
-            pass
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait for so many seconds, or until the whole run ends."""
-        try:
-            await asyncio.wait_for(self.ended.wait(), seconds)
-        except TimeoutError:
-            pass
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+        await _wait(self.changed, seconds)
 
     def _so_far(self) -> str:
         spent = self.ledger.spent
         return f"{self.failed} failed, {spent.tokens} tokens{f', ${spent.usd:.4f}' if spent.usd else ''}"
 
 
-def _client(url: str, secret: str, terms: Terms) -> openai.AsyncOpenAI:
-    """The SDK's client without its retries, which would hide what an endpoint bears, and without following redirects, which would carry prompts elsewhere."""
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Wait for an event, but no longer than that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _backoff(failures: int) -> float:
+    """Seconds to wait after so many failures; drawn, so that what failed together does not come back together."""
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5)
+
+
+def _clients(url: str, secret: str, terms: Terms) -> list[openai.AsyncOpenAI]:
+    """The SDK's clients without its retries, which would hide what an endpoint bears, and without following redirects, which would carry prompts elsewhere.
+
+    There are several because httpcore2 looks at every connection of a client twice for each request: one client of 256 takes three times as long.
+    """
     # A company's proxy must not come between us and a server on this machine.
     here = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=terms.concurrency)
-    http = openai.DefaultAsyncHttpxClient(trust_env=not here, follow_redirects=False, limits=limits)
-    return openai.AsyncOpenAI(base_url=url, api_key=secret, max_retries=0, timeout=terms.timeout, http_client=http)
+    trusted = httpx2.create_ssl_context(trust_env=not here)  # takes longer than the rest of a client
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=OF_A_CLIENT)
+    timeout = httpx2.Timeout(None, connect=min(TO_CONNECT, terms.timeout))
+
+    def client() -> openai.AsyncOpenAI:
+        http = openai.DefaultAsyncHttpxClient(verify=trusted, trust_env=not here, follow_redirects=False, limits=limits)
+        return openai.AsyncOpenAI(base_url=url, api_key=secret, max_retries=0, timeout=timeout, http_client=http)
+
+    return [client() for _ in range(math.ceil(terms.concurrency / OF_A_CLIENT))]
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """The exceptions behind an exception, the first one last."""
-    found = []
+    """An exception and those behind it, the first one first."""
+    found = [error]
     while (error := error.__cause__ or error.__context__) is not None:
         found.append(error)
-    return found
+    return found[::-1]
 
 
-def _about_certificate(error: BaseException) -> bool:
-    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
-
-
-def _seconds(after: str | None, otherwise: float) -> float:
-    """Retry-After in seconds; `otherwise` where there is none, or a date (RFC 9110, 10.2.3)."""
+def _seconds(after: str | None) -> float:
+    """Retry-After in seconds; 0 where there is none, or a date (RFC 9110, 10.2.3)."""
     try:
         return max(0.0, float(after))
     except (TypeError, ValueError):
-        return otherwise
+        return 0.0
 
 
-def read(content: bytes) -> Answer | None:
-    """The answer in the body of a reply, None where it is no chat completion."""
+def read(content: bytes, upper: Use) -> Answer | None:
+    """The answer in the body of a reply, None where it is no chat completion. Tokens that the endpoint does not count are taken at their most."""
     try:
         reply = json.loads(content)
         choice, usage = reply["choices"][0], reply.get("usage") or {}
@@ -328,4 +386,7 @@ def read(content: bytes) -> Answer | None:
         return None
     finish = "refusal" if refusal and not words else str(choice.get("finish_reason") or "stop")
     text = (str(refusal) if finish == "refusal" else words).encode("utf-8", "replace").decode()  # JSON can hold half a surrogate pair, UTF-8 cannot
-    return Answer(text, finish, *(count if isinstance(count, int) else 0 for count in tokens))
+    counted = (
+        count if isinstance(count, int) and count >= 0 else bound for count, bound in zip(tokens, (upper.prompt_tokens, upper.completion_tokens), strict=True)
+    )
+    return Answer(text, finish, *counted)

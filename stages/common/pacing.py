@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+CREDIT = 0.1  # seconds that may be made up for: without them a timer that fires late would lower the rate
+
 
 class Pace:
     """Additive increase, multiplicative decrease, as TCP shares a line (RFC 5681): "too many requests" halves how many go at once, answers raise it again.
@@ -15,7 +17,8 @@ class Pace:
         self._closed_until = 0.0
         self._shrunk_at = float("-inf")
         self._calm_after = 0  # answers until the limit may grow again
-        self._buckets = [Bucket(requests_per_minute / 60) if requests_per_minute else None, Bucket(tokens_per_minute / 60) if tokens_per_minute else None]
+        self.waves = 0
+        self._meters = Meter(requests_per_minute), Meter(tokens_per_minute)
 
     def free(self, running: int) -> bool:
         """Whether one more may run beside so many."""
@@ -23,16 +26,16 @@ class Pace:
 
     def wait(self, now: float) -> float:
         """Seconds until the next request may go: none where no limit holds it."""
-        return max([self._closed_until - now, *(bucket.wait(now) for bucket in self._buckets if bucket)])
+        return max(0.0, self._closed_until - now, *(meter.next - now for meter in self._meters))
 
-    def went(self, tokens: int) -> None:
+    def went(self, tokens: int, now: float) -> None:
         """A request of probably so many tokens went out."""
-        for bucket, amount in zip(self._buckets, (1, tokens), strict=True):
-            if bucket:
-                bucket.take(amount)
+        for meter, amount in zip(self._meters, (1, tokens), strict=True):
+            meter.take(amount, now)
 
     def answered(self) -> None:
         """An answer came: grow by one for as many answers as go at once."""
+        self.waves = 0
         if self._calm_after > 0:
             self._calm_after -= 1
         else:
@@ -42,25 +45,29 @@ class Pace:
         """A server error or a time-out: no growth until as many answers have come as go at once."""
         self._calm_after = int(self.limit)
 
-    def refused(self, sent: float, seconds: float, now: float) -> None:
-        """Too many requests: nobody asks for so many seconds. Of the refusals of one wave (sent before the last halving) only the first one halves."""
-        self._closed_until = max(self._closed_until, now + seconds)
+    def refused(self, sent: float, now: float) -> int:
+        """Too many requests: half as many at once. The number of waves of refusals since the last answer.
+
+        Of one wave (sent before the last halving) only the first refusal halves.
+        """
         if sent > self._shrunk_at:
             self.limit, self._shrunk_at = max(1.0, self.limit / 2), now
+            self.waves += 1
         self.stumbled()
+        return self.waves
+
+    def close(self, until: float) -> None:
+        """Nobody asks before that time."""
+        self._closed_until = max(self._closed_until, until)
 
 
-class Bucket:
-    """So much a second, and a second's worth at once. Whoever finds anything may take more than there is; the next one waits until that is paid back."""
+class Meter:
+    """So much a minute, evenly: whoever takes an amount is followed by a gap as long as that amount lasts, so that no minute holds its worth and a burst."""
 
-    def __init__(self, a_second: float):
-        self.rate, self.level, self.filled_at = a_second, max(1.0, a_second), 0.0
+    def __init__(self, a_minute: float | None):
+        self.seconds_each = 60 / a_minute if a_minute else 0.0
+        self.next = float("-inf")
+        """When the next one may take."""
 
-    def wait(self, now: float) -> float:
-        """Seconds until there is anything."""
-        self.level = min(max(1.0, self.rate), self.level + (now - self.filled_at) * self.rate)
-        self.filled_at = now
-        return max(0.0, -self.level / self.rate) if self.level <= 0 else 0.0
-
-    def take(self, amount: float) -> None:
-        self.level -= amount
+    def take(self, amount: float, now: float) -> None:
+        self.next = max(self.next, now - CREDIT) + amount * self.seconds_each
