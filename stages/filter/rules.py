@@ -18,7 +18,7 @@ class Limits:
     max_words: int
     max_repeated_in_reply: float
     max_repeated_across_turns: float
-    min_critique: float | None = None
+    min_critique: float | None
 
 
 @dataclass(frozen=True)

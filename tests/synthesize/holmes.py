@@ -14,7 +14,12 @@ from ruamel.yaml import YAML
 from tests.project import ROOT
 
 KEY, VARIABLE = "sk-test-9ever-wr1tten", "DRAMATIS_TEST_KEY"
-WRITTEN = ("data/synthetic/chats.jsonl", "data/synthetic/rejects.jsonl", "metrics/synthesize.json", "data/synthetic/answers.jsonl")
+WRITTEN = CHATS, REJECTS, METRICS, ANSWERS = (
+    "data/synthetic/chats.jsonl",
+    "data/synthetic/rejects.jsonl",
+    "metrics/synthesize.json",
+    "data/synthetic/answers.jsonl",
+)
 # The stage as it is; only the waits between attempts are a thousand times as short.
 IMPATIENT = """
 import runpy
