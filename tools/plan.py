@@ -145,7 +145,7 @@ def duration(plan: Plan, params: Mapping) -> str:
             "No rate limits are given (synthesize.requests_per_minute, tokens_per_minute): it takes as long as the endpoint does, "
             f"with {params['synthesize.concurrency']} requests at once."
         )
-    told = " and ".join(f"{limit:,g} {what}" for what, limit in limits.items() if limit)
+    told = " and ".join(f"{limit:,} {what}" for what, limit in limits.items() if limit)
     return f"At {told} a minute it takes {max(minutes):,.1f} min, likely; the endpoint may be slower."
 
 
