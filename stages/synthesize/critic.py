@@ -8,7 +8,7 @@ from stages.common import schemas
 from stages.common.answer_store import Answer, key
 from stages.common.characters import fill, spoken_name
 from stages.common.completions import Request, Unanswered
-from stages.synthesize.parsing import NotAChat, from_json
+from stages.synthesize.parsing import NotAChat, parsed
 from stages.synthesize.prompts import SERVED, response_format, written
 
 MAX_TOKENS = 600  # five reasons of a sentence each have about 200
@@ -77,7 +77,7 @@ def criticise(
 
 def scores(answer: Answer) -> dict[str, dict]:
     """{aspect: {"reason", "score"}} of an answer. Raises NotAChat where it is no such thing."""
-    value = from_json(answer.text)
+    value = parsed(answer.text)
     if problem := schemas.fault("critique", value):
         raise NotAChat("critique", problem, "an object as schemas/critique.schema.json has it")
     return value

@@ -98,4 +98,5 @@ def unlike(examples: Sequence[dict], vocabulary: Mapping[str, frozenset[str]], c
 
 
 def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    return len(one & other) / len(one | other) if one or other else 0.0
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared) if shared else 0.0

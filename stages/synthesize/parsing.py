@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 from stages.common import schemas
 from stages.common.answer_store import Answer
@@ -20,6 +21,7 @@ REFUSAL = re.compile(
     rf"^\W*(?:{'|'.join(ASSISTANT['refusal'] + ASSISTANT['identity'])}|i(?: a|')m sorry, but|i(?: can(?:not|'t)|'m unable to) (?:write|create|continue))",
     re.IGNORECASE,
 )
+SURROGATE = re.compile("[\ud800-\udfff]")
 FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
 UNUSABLE = {
     "length": ("finish.length", "a dialogue that ends within the tokens that an answer may have"),
@@ -45,10 +47,8 @@ def turns(answer: Answer, name: str, structured: bool) -> list[dict]:
         raise NotAChat(rule, f"...{text[-100:]}" if answer.finish == "length" else text, expected)
     if refused := REFUSAL.match(straight(text)):
         raise NotAChat("refusal", text, f"a dialogue, not {refused.group()!r}")
-    dialogue = from_json(text) if structured else {"turns": from_transcript(text, name)}
-    if problem := schemas.fault("dialogue", dialogue):
-        raise NotAChat("parse.schema", problem, "an object as schemas/dialogue.schema.json has it")
-    said = [{"from": "human" if turn["speaker"] == "visitor" else "gpt", "value": turn["text"].strip()} for turn in dialogue["turns"]]
+    dialogue = from_json(text) if structured else from_transcript(text, name)
+    said = [{"from": "human" if turn["speaker"] == "visitor" else "gpt", "value": turn["text"].strip()} for turn in dialogue]
     if said and said[-1]["from"] == "human":
         said.pop()  # the visitor's last word has no answer to learn from
     speakers = [turn["from"] for turn in said]
@@ -60,16 +60,26 @@ def turns(answer: Answer, name: str, structured: bool) -> list[dict]:
 
 
 def check_words(speaker: str, words: str, name: str) -> None:
-    """Raise NotAChat where a turn is empty, holds a control token, or, the character's, a line of the visitor's."""
+    """Raise NotAChat where a turn is empty, cannot be written down, holds a control token, or, the character's, a line of the visitor's."""
     if not words:
         raise NotAChat("parse.empty", f"an empty turn of {speaker}", "words in every turn")
+    if not words.isascii() and SURROGATE.search(words):
+        raise NotAChat("parse.text", ascii(words), "text that can be written as UTF-8, without halves of surrogate pairs")
     if control := CONTROL.search(words):
         raise NotAChat("parse.control", control.group(), "words, and no token that opens or ends turns")
     if speaker == "gpt" and (others := OTHERS_WORDS.search(words)):
         raise NotAChat("parse.others_words", words[max(0, others.start() - 60) : others.end() + 60], f"no words of the visitor in {name}'s mouth")
 
 
-def from_json(text: str) -> object:
+def from_json(text: str) -> list[dict]:
+    """The turns of an answer in JSON, as schemas/dialogue.schema.json has them. Raises NotAChat."""
+    dialogue = parsed(text)
+    if problem := schemas.fault("dialogue", dialogue):
+        raise NotAChat("parse.schema", problem, "an object as schemas/dialogue.schema.json has it")
+    return dialogue["turns"]
+
+
+def parsed(text: str) -> Any:
     """The JSON value of an answer, which some teachers put into a Markdown fence. Raises NotAChat."""
     fenced = FENCE.match(text)
     try:

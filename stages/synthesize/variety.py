@@ -33,8 +33,8 @@ def distinct(chats: Sequence[dict]) -> dict[str, float]:
     replies = [normal(reply).split() for chat in chats for reply in spoken(chat, "gpt")]
     found = {}
     for n in (1, 2, 3):
-        grams = [tuple(words[start : start + n]) for words in replies for start in range(len(words) - n + 1)]
-        found[f"distinct_{n}"] = _share(len(set(grams)), len(grams))
+        different = {gram for words in replies for gram in zip(*(words[start:] for start in range(n)), strict=False)}
+        found[f"distinct_{n}"] = _share(len(different), sum(max(0, len(words) - n + 1) for words in replies))
     return found
 
 
