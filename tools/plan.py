@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from stages.common import characters
 from stages.common.answer_store import Answer, AnswerStore, key
@@ -68,7 +69,8 @@ def planned(drawn: Sequence[Draw], cards: Mapping[str, dict], params: Mapping, s
 
     writings = write(prompts.bodies(drawn, cards, params), params["synthesize.retries"], name, look, read)
     answered = [(writer, answer) for writing in writings for _, answer in writing.answers]
-    steps = [step for writing in writings if writing.capped for step in attempts(writing, params, price(params, writer) or FREE)]
+    each = [attempts(writing, params, price(params, writer) or FREE) for writing in writings if writing.capped]
+    steps = [step for attempt in zip_longest(*each) for step in attempt if step]  # all first attempts come before any second one
     if judge:
         written, _ = to_records(writings, drawn, cards, params)
         _, judged, missing = critic.criticise(written, cards, params, name, look)
