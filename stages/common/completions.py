@@ -72,7 +72,8 @@ def ask(
     """The answers to requests, in their order: out of the store where it has them, else from the endpoint, and then into the store.
 
     `connect` gives (URL, key) and is called only where something is missing; `endpoint` is the name under which the store knows who answers.
-    Answers of the store count against the ledger's caps too, so that a cap bounds what the whole set has cost, however many runs it took.
+    Answers of the store count against the ledger's caps too, so that a cap bounds what the whole set has cost, however many runs it took. An
+    attempt whose answer was lost on the way counts at its most, in this run: it may be on the bill. What the endpoint turned away counts nothing.
 
     Raises UserError with the server's words for a refusal (4xx but 429), a redirect, a certificate that does not hold, or an endpoint that is gone.
     What was answered until then stays in the store.
