@@ -1,7 +1,7 @@
 # Thin: each target is a line or two. `make` alone lists them.
 PYTHON ?= python3
 
-.PHONY: help setup repro test test-fast new-character lint lock
+.PHONY: help setup repro plan test test-fast new-character lint lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -11,6 +11,9 @@ setup: ## build the three environments; does nothing where they are up to date
 
 repro: setup ## run the pipeline: everything that has changed, and nothing else
 	PATH="$(CURDIR)/.venv/bin:$$PATH" DVC_NO_ANALYTICS=1 .venv/bin/dvc repro
+
+plan: setup ## what the teacher would be asked, and what it would cost; nothing is sent
+	@.venv/bin/python -m tools.plan synthesize
 
 test: setup ## all tests, the real pipeline included
 	.venv/bin/python -m pytest

@@ -73,7 +73,7 @@ class Project:
     def outs(self, stage: str) -> list[str]:
         """The outs and metrics of a stage in dvc.yaml."""
         entry = YAML(typ="safe").load(self.folder / "dvc.yaml")["stages"][stage]
-        return [*entry["outs"], *(next(iter(metric)) for metric in entry["metrics"])]
+        return [out if isinstance(out, str) else next(iter(out)) for out in [*entry["outs"], *entry["metrics"]]]
 
     def refused(self, stage: str, **environment: str) -> str:
         """The one sentence with which the stage refuses its input; what an earlier run wrote must stay as it was."""

@@ -58,7 +58,11 @@ def speak(base: Path, asked: list[dict], told: Callable[[Mapping], str], params:
             raise UserError("vLLM answers as the base under the adapter's name: its log-probabilities are the same")
         # One arm after the other, never mixed: vLLM's CPU LoRA (vllm/lora/ops/torch_ops/lora_ops.py, 0.32) takes "no adapter", index -1, for
         # the last adapter, so that in a mixed batch the base speaks with the adapter's words (measured: 64 words an answer instead of 122).
-        given = {arm: completions.ask(url, "none", requests(model, asked, told, params), params["answer.concurrency"], arm) for arm, model in ARMS.items()}
+        terms = completions.Terms(params["answer.concurrency"])
+        given = {
+            arm: completions.all_answered(completions.ask(lambda: (url, "none"), model, requests(model, asked, told, params), terms, arm))
+            for arm, model in ARMS.items()
+        }
     return [
         {"arm": arm, **question, "answer": answer.text.strip(), "finish": answer.finish}
         for arm in ARMS
@@ -66,16 +70,19 @@ def speak(base: Path, asked: list[dict], told: Callable[[Mapping], str], params:
     ]
 
 
-def requests(model: str, asked: list[dict], told: Callable[[Mapping], str], params: Mapping) -> list[dict]:
+def requests(model: str, asked: list[dict], told: Callable[[Mapping], str], params: Mapping) -> list[completions.Request]:
     """One chat request for each question: its system prompt, the prompt, and explicit sampling."""
     sampling = {name: params[f"answer.{name}"] for name in ("temperature", "top_p", "max_tokens")}
     return [
-        {
-            "model": model,
-            "messages": [{"role": "system", "content": told(question)}, {"role": "user", "content": question["prompt"]}],
-            **sampling,
-        }
-        for question in asked
+        completions.Request(
+            number,
+            {
+                "model": model,
+                "messages": [{"role": "system", "content": told(question)}, {"role": "user", "content": question["prompt"]}],
+                **sampling,
+            },
+        )
+        for number, question in enumerate(asked)
     ]
 
 

@@ -1,109 +1,393 @@
-"""Asks an OpenAI-compatible endpoint many questions at once."""
+"""Asks an OpenAI-compatible endpoint many questions at once: each answer is kept the moment it comes, no cap is passed, no fault is fatal that can pass."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import json
+import math
+import random
+import ssl
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, DefaultAsyncHttpxClient
+import httpx2
+import openai
 from tqdm import tqdm
 
+from stages.common.answer_store import Answer, AnswerStore, key
 from stages.common.errors import UserError
+from stages.common.pacing import Pace
+from stages.common.spending import FREE, Ledger, Price, Use, likely, most
 
-ATTEMPTS = 5
-TIMEOUT_SECONDS = 300.0
+ATTEMPTS = 5  # of one request: server errors, time-outs, cut connections, replies that are no completion
+REFUSALS = 12  # of one request, as one of too many: six minutes where nothing else is answered, by the waits below
+IN_A_ROW = 3  # requests without an answer, none answered in between: the endpoint is gone
+FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds after a failure: twice as long after the next one
+LONGEST_RETRY_AFTER = 600.0  # seconds that an endpoint may ask to wait; beyond that a person should know
+TO_CONNECT = 30.0  # seconds
+OF_A_CLIENT = 8  # connections
+OTHERS_TURN = 0.2  # seconds between looks at what another run is asking
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back: the text, why it ended ("stop" or "length"), and the tokens it took."""
+class Terms:
+    """How hard an endpoint is asked."""
 
-    text: str
-    finish: str
-    prompt_tokens: int
-    completion_tokens: int
+    concurrency: int
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    timeout: float = 600.0
+    """Seconds that an answer may take; one that came later is paid for and lost."""
 
 
-def ask(url: str, key: str, requests: list[dict], concurrency: int, label: str) -> list[Answer]:
-    """Send chat completion requests (the API's own fields), `concurrency` at a time; answers come in the order of the requests.
+@dataclass(frozen=True)
+class Request:
+    """A chat completion request in the API's own fields, and its number among requests that may be equal."""
 
-    429, 5xx, refused connections and time-outs are tried again up to five times, with growing waits.
-    Raises UserError with the server's words for any other refusal, or when the last attempt fails.
+    index: int
+    body: dict
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """Why a request has no answer: the endpoint's words, or the cap that it would have passed (`capped`)."""
+
+    why: str
+    capped: bool = False
+
+
+def ask(
+    connect: Callable[[], tuple[str, str]],
+    endpoint: str,
+    requests: Sequence[Request],
+    terms: Terms,
+    label: str,
+    store: AnswerStore | None = None,
+    ledger: Ledger | None = None,
+    price: Price = FREE,
+) -> list[Answer | Unanswered]:
+    """The answers to requests, in their order: out of the store where it has them, else from the endpoint, and then into the store.
+
+    `connect` gives (URL, key) and is called only where something is missing; `endpoint` is the name under which the store knows who answers.
+    Answers of the store count against the ledger's caps too, so that a cap bounds what the whole set has cost, however many runs it took. An
+    attempt whose answer was lost on the way counts at its most, in this run: it may be on the bill. What the endpoint turned away counts nothing.
+
+    Raises UserError with the server's words for a refusal (4xx but 429), a redirect, a certificate that does not hold, or an endpoint that is gone.
+    What was answered until then stays in the store.
     """
-    return asyncio.run(_ask_all(url, key, requests, concurrency, label))
+    store, ledger = store or AnswerStore(None), ledger or Ledger()
+    keys = [key(endpoint, request.index, request.body) for request in requests]
+    asked = dict(zip(keys, requests, strict=True))  # equal ones with one number are one request
+    found = store.find(asked)
+    ledger.spent += sum((price.use(answer.prompt_tokens, answer.completion_tokens) for answer in found.values()), Use())
+    missing = {name: request for name, request in asked.items() if name not in found}
+    unanswered: dict[str, Unanswered] = {}
+    with tqdm(total=len(asked), initial=len(found), desc=label, unit="answer", dynamic_ncols=True) as bar:
+        if missing:
+            url, secret = connect()
+            bar.unpause()  # the rate is that of this run, without what the store had and what the endpoint took to start
+            try:
+                unanswered = asyncio.run(_Run(url, secret, terms, store, ledger, price, bar).ask_all(missing))
+            except UserError as error:
+                kept = "" if store.path is None else f"; {bar.n} of {len(asked)} answers are kept, the next run asks for the others alone"
+                raise UserError(f"{error}{kept}") from None
+            found = store.find(asked)
+    return [found.get(name) or unanswered[name] for name in keys]
 
 
-async def _ask_all(url: str, key: str, requests: list[dict], concurrency: int, label: str) -> list[Answer]:
-    gate = asyncio.Semaphore(concurrency)
+def all_answered(outcomes: Sequence[Answer | Unanswered]) -> list[Answer]:
+    """The answers. Raises UserError where one is missing."""
+    for outcome in outcomes:
+        if isinstance(outcome, Unanswered):
+            raise UserError(outcome.why)
+    return list(outcomes)
+
+
+class _Passing(Exception):
+    """An attempt failed, and another may not; the message says how. `billed`: whether the endpoint may have written an answer nonetheless."""
+
+    def __init__(self, why: str, billed: bool):
+        super().__init__(why)
+        self.billed = billed
+
+
+class _TooMany(_Passing):
+    """The endpoint has too many requests (429)."""
+
+
+@dataclass(eq=False)
+class _Question:
+    """A request on its way to an answer, and what happened to it so far."""
+
+    key: str
+    request: Request
+    upper: Use
+    failures: int = 0
+    refusals: int = 0
+
+
+@dataclass
+class _Run:
+    """One run's questions to one endpoint."""
+
+    url: str
+    secret: str
+    terms: Terms
+    store: AnswerStore
+    ledger: Ledger
+    price: Price
+    bar: tqdm
+    error: Exception | None = None
+    capped: str | None = None
+    running: int = 0
+    failed: int = 0
+    failed_in_a_row: int = 0
+    unanswered: dict[str, Unanswered] = field(default_factory=dict)
+
+    async def ask_all(self, missing: Mapping[str, Request]) -> dict[str, Unanswered]:
+        """Ask each request that is not in the store, by key; those that have no answer in the end. Whatever happens, answers on their way are waited for:
+        they are paid for."""
+        self.queue = deque(_Question(name, request, most(request.body, self.price)) for name, request in missing.items())
+        self.changed, self.ended = asyncio.Event(), asyncio.Event()
+        self.pace = Pace(self.terms.concurrency, self.terms.requests_per_minute, self.terms.tokens_per_minute)
+        async with AsyncExitStack() as stack:
+            clients = [await stack.enter_async_context(client) for client in _clients(self.url, self.secret, self.terms)]
+            self.idle = [client for client in clients for _ in range(OF_A_CLIENT)]
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            try:
+                await self._dispatch(group)
+            except Exception as error:
+                self._end(error)
+        if self.error:
+            raise self.error
+        if self.capped:
+            self.unanswered |= {question.key: Unanswered(f"{self.capped} would be passed", capped=True) for question in self.queue}
+        return self.unanswered
+
+    async def _dispatch(self, group: asyncio.TaskGroup) -> None:
+        """Start a task for each request of the queue as soon as it may go, until none is left and none runs, or a cap or an error ends the run.
+
+        Nothing that was looked at before a wait is relied on after it.
+        """
+        elsewhere = 0  # requests in a row that another process is asking
+        while not self.error and (self.queue or self.running):
+            cap = self.ledger.refuses(self.queue[0].upper) if self.queue else None
+            if cap and not self.running:  # nothing is in flight that may still cost less than feared
+                self.capped = cap
+                return
+            if cap or not self.queue or not self.pace.free(self.running):
+                await self._change()
+            elif (seconds := self.pace.wait(_now())) > 0:
+                await self._change(seconds)
+            elif elsewhere >= len(self.queue):
+                elsewhere = 0
+                await self._change(OTHERS_TURN)
+            else:
+                elsewhere = 0 if self._start(group, self.queue.popleft()) else elsewhere + 1
+
+    def _start(self, group: asyncio.TaskGroup, question: _Question) -> bool:
+        """Send a request, or find that another process has its answer. False where that one is asking for it now: then it goes to the end of the queue."""
+        if not self.store.claim(question.key):
+            self.queue.append(question)
+            return False
+        if there := self.store.find([question.key]):
+            self.store.release(question.key)
+            self.ledger.spent += self._cost(there[question.key])
+            self.bar.update()
+            return True
+        self.running += 1
+        self.ledger.begin(question.upper)
+        self.pace.went(likely(question.request.body).tokens, _now())
+        group.create_task(self._one(question))
+        return True
+
+    async def _one(self, question: _Question) -> None:
+        """One attempt at a request, and what comes of it: an answer in the store, a place in the queue again, or none."""
+        try:
+            await self._attempt(question)
+        except _Passing as fault:
+            question.refusals += isinstance(fault, _TooMany)
+            question.failures += not isinstance(fault, _TooMany)
+            if question.failures == ATTEMPTS or question.refusals == REFUSALS:
+                self._give_up(question, str(fault))
+            else:
+                if question.failures and not isinstance(fault, _TooMany):
+                    await _wait(self.ended, _backoff(question.failures))
+                self.queue.appendleft(question)
+        except Exception as error:
+            self._end(error)
+        finally:
+            self.store.release(question.key)
+            self.running -= 1
+            self.bar.set_postfix_str(self._so_far(), refresh=False)
+            self.changed.set()
+
+    async def _attempt(self, question: _Question) -> None:
+        """Send a request and keep its answer. Raises _Passing, or UserError where the whole run has to end."""
+        used = question.upper  # the answer may be written and lost
+        try:
+            answer = await self._send(question)
+            used = self._cost(answer)
+        except _Passing as fault:
+            used = question.upper if fault.billed else Use()
+            raise
+        except UserError:  # refused
+            used = Use()
+            raise
+        finally:
+            self.ledger.end(question.upper, used)
+        self.store.put({question.key: answer})
+        self.failed_in_a_row = 0
+        self.pace.answered()
+        self.bar.update()
+
+    def _give_up(self, question: _Question, why: str) -> None:
+        """A request stays without an answer; so does the rest of the run after a few of them in a row."""
+        self.unanswered[question.key] = Unanswered(why)
+        self.failed += 1
+        self.failed_in_a_row += 1
+        if self.failed_in_a_row == IN_A_ROW:
+            self._end(UserError(why))
+
+    def _end(self, error: Exception) -> None:
+        """End the run: nothing more is sent. The first error is the one that is told."""
+        self.error = self.error or error
+        self.ended.set()
+
+    async def _send(self, question: _Question) -> Answer:
+        """The endpoint's answer to a request."""
+        body, sent, client = question.request.body, _now(), self.idle.pop()
+        try:
+            async with asyncio.timeout(self.terms.timeout):  # httpx2's own is for each read: an endpoint that sends a byte now and then would hold it forever
+                reply = await client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+        except openai.APIStatusError as error:
+            raise self._refusal(error, f"the endpoint answered {error.status_code} to model {body['model']}: {self._words(error)}", sent) from None
+        except (openai.APIConnectionError, TimeoutError) as error:
+            causes = _causes(error)
+            if isinstance(error, TimeoutError):
+                why = f"silence for {self.terms.timeout:g} s"
+            else:
+                why = self._clean(next((str(cause) for cause in causes if str(cause)), "the connection failed"))
+            if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+                raise UserError(f"no answer from {self.url}: {why}") from None
+            self.pace.stumbled()
+            connected = not any(isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout)) for cause in causes)
+            raise _Passing(f"no answer from {self.url}: {why}", billed=connected) from None
+        finally:
+            self.idle.append(client)
+        if answer := read(reply.content, question.upper):
+            return answer
+        self.pace.stumbled()
+        raise _Passing(f"{self.url} sent no chat completion to model {body['model']}: {self._clean(reply.text)}", billed=True)
+
+    def _refusal(self, error: openai.APIStatusError, said: str, sent: float) -> Exception:
+        """What a status that is no success leads to."""
+        if error.status_code == 429 and error.code != "insufficient_quota":
+            return self._too_many(error.response.headers.get("retry-after"), said, sent)
+        if error.status_code == 408 or error.status_code >= 500:
+            self.pace.stumbled()
+            return _Passing(said, billed=False)
+        return UserError(said)
+
+    def _too_many(self, after: str | None, said: str, sent: float) -> Exception:
+        """What a 429 leads to: half as many at once, after a while; the end where that is too long."""
+        seconds = max(_seconds(after), _backoff(self.pace.refused(sent, _now())))
+        if seconds > LONGEST_RETRY_AFTER:
+            return UserError(f"{said} (it asks to wait {seconds:.0f} s)")
+        self.pace.close(_now() + seconds)
+        return _TooMany(said, billed=False)
+
+    def _cost(self, answer: Answer) -> Use:
+        return self.price.use(answer.prompt_tokens, answer.completion_tokens)
+
+    def _words(self, error: openai.APIStatusError) -> str:
+        """What the server said."""
+        if 300 <= error.status_code < 400:
+            return f"a redirect to {self._clean(str(error.response.headers.get('location')))}: name the endpoint itself"
+        return self._clean(error.message)
+
+    def _clean(self, said: str) -> str:
+        """Others' words on one line, without the key: some servers repeat it."""
+        return " ".join(said.replace(self.secret, "***").split())[:300]
+
+    async def _change(self, seconds: float | None = None) -> None:
+        """Wait until a request ends, or for so many seconds. Between the look that led here and the clearing nobody else runs: no end is missed."""
+        self.changed.clear()
+        await _wait(self.changed, seconds)
+
+    def _so_far(self) -> str:
+        spent = self.ledger.spent
+        return f"{self.failed} failed, {spent.tokens} tokens{f', ${spent.usd:.4f}' if spent.usd else ''}"
+
+
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
+    """Wait for an event, but no longer than that."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _backoff(failures: int) -> float:
+    """Seconds to wait after so many failures; drawn, so that what failed together does not come back together."""
+    return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5)
+
+
+def _clients(url: str, secret: str, terms: Terms) -> list[openai.AsyncOpenAI]:
+    """The SDK's clients without its retries, which would hide what an endpoint bears, and without following redirects, which would carry prompts elsewhere.
+
+    There are several because httpcore2 looks at every connection of a client twice for each request: one client of 256 takes three times as long.
+    """
     # A company's proxy must not come between us and a server on this machine.
     here = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
-    http = DefaultAsyncHttpxClient(trust_env=False) if here else None
-    async with AsyncOpenAI(base_url=url, api_key=key, max_retries=0, timeout=TIMEOUT_SECONDS, http_client=http) as client:
-        with tqdm(total=len(requests), desc=label, unit="answer", dynamic_ncols=True) as bar:
+    trusted = httpx2.create_ssl_context(trust_env=not here)  # takes longer than the rest of a client
+    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=OF_A_CLIENT)
+    timeout = httpx2.Timeout(None, connect=min(TO_CONNECT, terms.timeout))
 
-            async def one(request: dict) -> Answer:
-                async with gate:
-                    answer = await _ask(client, request)
-                bar.update()
-                return answer
+    def client() -> openai.AsyncOpenAI:
+        http = openai.DefaultAsyncHttpxClient(verify=trusted, trust_env=not here, follow_redirects=False, limits=limits)
+        return openai.AsyncOpenAI(base_url=url, api_key=secret, max_retries=0, timeout=timeout, http_client=http)
 
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(_plain(one(request))) for request in requests]
-    answers = [task.result() for task in tasks]
-    failed = [answer for answer in answers if isinstance(answer, UserError)]
-    if failed:
-        raise failed[0]
-    return answers
+    return [client() for _ in range(math.ceil(terms.concurrency / OF_A_CLIENT))]
 
 
-async def _plain(work) -> Answer | UserError:
-    """A failure as a value: one failed request must not throw away the answers of the others."""
+def _causes(error: BaseException) -> list[BaseException]:
+    """An exception and those behind it, the first one first."""
+    found = [error]
+    while (error := error.__cause__ or error.__context__) is not None:
+        found.append(error)
+    return found[::-1]
+
+
+def _seconds(after: str | None) -> float:
+    """Retry-After in seconds; 0 where there is none, or a date (RFC 9110, 10.2.3)."""
     try:
-        return await work
-    except UserError as error:
-        return error
-
-
-def _seconds(after: str | None, otherwise: float) -> float:
-    """Retry-After in seconds; `otherwise` where there is none, or a date (RFC 9110, 10.2.3)."""
-    try:
-        return float(after)
+        return max(0.0, float(after))
     except (TypeError, ValueError):
-        return otherwise
+        return 0.0
 
 
-async def _ask(client: AsyncOpenAI, request: dict) -> Answer:
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            reply = await client.chat.completions.create(**request)
-        except APIStatusError as error:
-            if (error.status_code != 429 and error.status_code < 500) or attempt == ATTEMPTS:
-                said = error.message.replace(client.api_key, "***")[:300]  # some servers repeat the key
-                raise UserError(f"the endpoint answered {error.status_code} to model {request['model']}: {said}") from None
-            wait = _seconds(error.response.headers.get("retry-after"), 2.0**attempt)
-        except (APIConnectionError, APITimeoutError) as error:
-            if attempt == ATTEMPTS:
-                raise UserError(f"no answer from {client.base_url}: {error}") from None
-            wait = 2.0**attempt
-        except ValueError as error:
-            raise UserError(f"{client.base_url} sent no JSON to model {request['model']}: {error}") from None
-        else:
-            if (answer := _answer(reply)) is None:
-                raise UserError(f"{client.base_url} sent no chat completion to model {request['model']}: {' '.join(str(reply).split())[:200]}")
-            return answer
-        await asyncio.sleep(min(wait, 60.0))
-    raise AssertionError("unreachable")
-
-
-def _answer(reply: object) -> Answer | None:
-    """What a reply says, None where it is no chat completion: the SDK does not check what a server sends."""
-    choices, usage = getattr(reply, "choices", None), getattr(reply, "usage", None)
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    message = getattr(choice, "message", None)
-    content = getattr(message, "content", None) or ""
-    if message is None or not isinstance(content, str):
+def read(content: bytes, upper: Use) -> Answer | None:
+    """The answer in the body of a reply, None where it is no chat completion. Tokens that the endpoint does not count are taken at their most."""
+    try:
+        reply = json.loads(content)
+        choice, usage = reply["choices"][0], reply.get("usage") or {}
+        message = choice["message"]
+        words, refusal = message.get("content") or "", message.get("refusal")
+        tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+        if not isinstance(words, str):
+            raise TypeError(type(words).__name__)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
-    text = content.encode("utf-8", "replace").decode()  # JSON can hold half a surrogate pair, UTF-8 cannot
-    tokens = (getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens"))
-    return Answer(text, str(getattr(choice, "finish_reason", None) or "stop"), *(count if isinstance(count, int) else 0 for count in tokens))
+    finish = "refusal" if refusal and not words else str(choice.get("finish_reason") or "stop")
+    text = (str(refusal) if finish == "refusal" else words).encode("utf-8", "replace").decode()  # JSON can hold half a surrogate pair, UTF-8 cannot
+    counted = (
+        count if isinstance(count, int) and count >= 0 else bound for count, bound in zip(tokens, (upper.prompt_tokens, upper.completion_tokens), strict=True)
+    )
+    return Answer(text, finish, *counted)

@@ -28,7 +28,7 @@ def main() -> None:
     write_jsonl("data/filtered/chats.jsonl", remaining)
     write_jsonl("data/filtered/rejects.jsonl", [{"id": c["id"], **vars(drops[c["id"]]), "chat": c} for c in incoming if c["id"] in drops])
     by_family = Counter(drop.rule.partition(".")[0] for drop in drops.values())
-    families = ("length", "assistant_speech", "character_break", "repetition", "duplicate")
+    families = ("length", "assistant_speech", "character_break", "repetition", "critique", "duplicate")
     counts = {f"dropped_{family}": by_family[family] for family in families}
     synthetic = [chat["id"] for chat in incoming if chat["source"]["kind"] == "synthetic"]
     write_json(

@@ -18,6 +18,7 @@ class Limits:
     max_words: int
     max_repeated_in_reply: float
     max_repeated_across_turns: float
+    min_critique: float | None
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,16 @@ def repetition_across_turns(chat: dict, name: str, limits: Limits) -> Drop | Non
     return None
 
 
+def critique(chat: dict, name: str, limits: Limits) -> Drop | None:
+    """The teacher's critic scored the chat low: the mean of its five scores, 1 to 5."""
+    scores = [aspect["score"] for aspect in chat.get("critique", {}).values()]
+    if limits.min_critique is not None and scores and (mean := sum(scores) / len(scores)) < limits.min_critique:
+        return Drop("critique.low", round(mean, 3), limits.min_critique)
+    return None
+
+
 Rule = Callable[[dict, str, Limits], Drop | None]
-RULES: tuple[Rule, ...] = (length, assistant_speech, character_break, speaking_for_the_visitor, repetition_in_reply, repetition_across_turns)
+RULES: tuple[Rule, ...] = (length, assistant_speech, character_break, speaking_for_the_visitor, repetition_in_reply, repetition_across_turns, critique)
 
 # Of equal chats the one nearest to a human hand stays.
 PREFERENCE = ("gold", "log", "import", "book", "synthetic")

@@ -1,133 +1,91 @@
-"""Asks a teacher for new chats from the card, two training chats and a scenario; what is no chat becomes a reject."""
+"""Asks a teacher for new chats, each from a draw of its own, and pays for no answer twice; what is no chat becomes a reject."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
-from stages.common import base_models, characters, chats, children, completions, inference_server
-from stages.common.chats import chat_id
-from stages.common.errors import UserError, run
+from stages.common import characters, children
+from stages.common.answer_store import Answer
+from stages.common.errors import run
 from stages.common.files import write_json, write_jsonl
-from stages.common.holdout import split_of
-from stages.common.params import load, read_yaml
-from stages.synthesize.parsing import NotAChat, turns
-from stages.synthesize.requests import Draw, draws, messages, of
+from stages.common.params import load
+from stages.common.spending import FREE, Use
+from stages.synthesize import paid, size
+from stages.synthesize.critic import criticise
+from stages.synthesize.draws import draws
+from stages.synthesize.ingredients import gathered
+from stages.synthesize.parsing import turns
+from stages.synthesize.prompts import bodies
+from stages.synthesize.records import to_records
+from stages.synthesize.rounds import Writing, write
+from stages.synthesize.teacher import endpoint, ledger, price, teacher, unpriced
+from stages.synthesize.variety import coverage, distinct
 
 
 def main() -> None:
     children.end_with_caller()
     params = load("synthesize")
     cards = characters.read_all()
-    examples = shown(chats.read("data/curated/chats.jsonl"), params)
-    scenarios = read_scenarios("data/prompts/scenarios.yaml", cards, examples)
-    drawn = draws(params["synthesize.chats"], params["synthesize.seed"], scenarios, examples)
-    answers = ask(drawn, cards, params) if drawn else []
-    written, rejects, seen = [], [], set()
-    for number, (draw, answer) in enumerate(zip(drawn, answers, strict=True)):
-        try:
-            chat = to_chat(draw, answer, cards[draw.character], params)
-            if chat["id"] in seen:
-                raise NotAChat("repeated", chat["id"], "each chat once")
-            seen.add(chat["id"])
-            written.append(chat)
-        except NotAChat as error:
-            rejects.append({"request": number, "rule": error.rule, "found": error.found, "expected": error.expected})
-    write_jsonl("data/synthetic/chats.jsonl", written)
+    product = gathered(params, cards)
+    drawn = draws(params["synthesize.chats"], params["synthesize.seed"], product)
+    print(size.sentence(sum(map(len, product.examples.values())), len(drawn)), flush=True)
+    spending = ledger(params)
+    for model in unpriced(params):
+        print(f"synthesize.prices has no price for {model}: its dollars are not counted", flush=True)
+
+    def read(number: int, answer: Answer) -> list[dict]:
+        return turns(answer, cards[drawn[number].character]["name"], params["synthesize.structured"])
+
+    writer, judge = params["synthesize.teacher"], params["synthesize.critic"]
+    with paid.store() as answers, teacher(params, answers, spending) as ask:
+        writings = write(bodies(drawn, cards, params), params["synthesize.retries"], endpoint(params), partial(ask, writer), read)
+        written, rejects = to_records(writings, drawn, cards, params)
+        critiques, judged, unjudged = criticise(written, cards, params, endpoint(params), partial(ask, judge)) if judge else ({}, [], 0)
+    tell_what_is_missing(writings, unjudged, params)
+    wrote = [(writing.number, *answer) for writing in writings for answer in writing.answers]
+    chats = [{**chat, "critique": critiques[number]} if number in critiques else chat for number, chat in written.items()]
+    paid.keep(wrote + judged)
+    write_jsonl("data/synthetic/chats.jsonl", chats)
     write_jsonl("data/synthetic/rejects.jsonl", rejects)
-    write_json(
-        "metrics/synthesize.json",
-        {
-            "asked": len(drawn),
-            "chats": len(written),
-            "rejected": len(rejects),
-            "prompt_tokens": sum(answer.prompt_tokens for answer in answers),
-            "completion_tokens": sum(answer.completion_tokens for answer in answers),
-        },
-    )
+    variety = coverage([drawn[number] for number in written], product) | distinct(chats)
+    write_json("metrics/synthesize.json", counts(writings, chats) | costs([(writer, wrote), (judge, judged)] if judge else [(writer, wrote)], params) | variety)
 
 
-def read_scenarios(path: str, cards: Collection[str], drawn_for: Collection[str]) -> list[dict]:
-    """The scenarios of a file.
-
-    Raises UserError where they are no list of mappings with id, kind, visitor and situation, where one names a character that
-    is not among `cards`, or where a character of `drawn_for` has none.
-    """
-    scenarios = read_yaml(path)
-    if not isinstance(scenarios, list) or not scenarios:
-        raise UserError(f"{path}: a list of scenarios is expected")
-    known = sorted(cards)
-    for number, scenario in enumerate(scenarios, start=1):
-        for field in ("id", "kind", "visitor", "situation"):
-            if not isinstance(scenario, dict) or not isinstance(scenario.get(field), str):
-                raise UserError(f"{path}: scenario {number} has no {field}")
-        if "character" in scenario and scenario["character"] not in known:
-            raise UserError(f"{path}: scenario {number} is for {scenario['character']!r}, who has no card; data/characters has {', '.join(known)}")
-    if idle := [character for character in sorted(drawn_for) if not of(scenarios, character)]:
-        raise UserError(f"{path}: no scenario for {', '.join(idle)}; expected at least one, for each of them or for everybody")
-    return scenarios
+def tell_what_is_missing(writings: Sequence[Writing], unjudged: int, params: Mapping) -> None:
+    """Say what the run ends without, and what asks for it."""
+    capped, failed = sum(writing.capped for writing in writings), sum(writing.unanswered for writing in writings)
+    if capped:
+        names = ("max_usd", "max_requests", "max_tokens")
+        caps = ", ".join(f"{name} {params[f'synthesize.{name}']:g}" for name in names if params[f"synthesize.{name}"] is not None)
+        print(f"{capped} of {len(writings)} chats are missing: asking for them could pass a cap ({caps}). A higher cap asks for these alone.", flush=True)
+    if failed:
+        print(f"{failed} of {len(writings)} requests got no answer. `dvc repro -s -f synthesize` asks for these alone.", flush=True)
+    if unjudged:
+        print(f"{unjudged} chats have no critique, for the same reasons.", flush=True)
 
 
-def shown(curated: list[dict], params: Mapping) -> dict[str, list[dict]]:
-    """The chats that the teacher may see, by character: those that the hold-out gives to train.
-
-    Raises UserError where a character has fewer than the two that a request needs.
-    """
-    seed, validation, test = (params[f"holdout.{name}"] for name in ("seed", "validation", "test"))
-    allowed: dict[str, list[dict]] = {chat["character"]: [] for chat in curated}
-    for chat in sorted(curated, key=lambda c: c["id"]):
-        if split_of(chat, seed, validation, test) == "train":
-            allowed[chat["character"]].append(chat)
-    if poor := [character for character, members in allowed.items() if len(members) < 2]:
-        raise UserError(f"synthesize needs two training chats of each character as examples; {', '.join(poor)} has fewer: add to data/gold/")
-    return allowed
-
-
-def ask(drawn: list[Draw], cards: dict[str, dict], params: Mapping) -> list[completions.Answer]:
-    """One answer for each draw, in its order. An endpoint gets the seed with each request, the teacher served here when it starts."""
-    sampling = {name: params[f"synthesize.{name}"] for name in ("temperature", "top_p", "max_tokens")}
-    seeded = params["synthesize.base_url"] is not None
-    with endpoint(params) as (url, key, model):
-        requests = [
-            {"model": model, "messages": messages(draw, cards[draw.character]), **sampling, **({"seed": params["synthesize.seed"] + number} if seeded else {})}
-            for number, draw in enumerate(drawn)
-        ]
-        return completions.ask(url, key, requests, params["synthesize.concurrency"], "synthesize")
-
-
-@contextmanager
-def endpoint(params: Mapping) -> Iterator[tuple[str, str, str]]:
-    """(URL, key, model): the endpoint of synthesize.base_url with the key from the environment, or the teacher served here."""
-    if url := params["synthesize.base_url"]:
-        variable = params["synthesize.api_key_env"]
-        key = os.environ.get(variable)
-        if not key:
-            raise UserError(f"synthesize.base_url is {url}, but the environment variable {variable} that should hold its key is empty")
-        yield url, key, params["synthesize.teacher"]
-        return
-    teacher = base_models.fetch(params["synthesize.teacher"], None)
-    with inference_server.serve(teacher, "teacher", teacher / "chat_template.jinja", params["synthesize.seed"]) as url:
-        yield url, "none", "teacher"
-
-
-def to_chat(draw: Draw, answer: completions.Answer, card: dict, params: Mapping) -> dict:
-    """The chat record of one answer. Raises NotAChat."""
-    said = turns(answer.text, card["name"], answer.finish)
+def counts(writings: Sequence[Writing], chats: Sequence[dict]) -> dict[str, int]:
+    """What became of the requests: asked = chats + rejected + not_asked."""
     return {
-        "id": chat_id(draw.character, "synthetic", said),
-        "character": draw.character,
-        "topic": draw.scenario["kind"],
-        "visitor": draw.scenario["visitor"],
-        "conversations": [{"from": "system", "value": characters.system_prompt(card, params["curate.user"], [turn["value"] for turn in said])}, *said],
-        "source": {
-            "kind": "synthetic",
-            "license": params["synthesize.teacher_license"],
-            "parents": [example["id"] for example in draw.examples],
-            "scenario": draw.scenario["id"],
-            "teacher": params["synthesize.teacher"],
-        },
+        "asked": len(writings),
+        "chats": len(chats),
+        "rejected": sum(not writing.capped for writing in writings) - len(chats),
+        "not_asked": sum(writing.capped for writing in writings),
+        "retried": sum(len(writing.answers) > 1 for writing in writings),
+        "criticised": sum("critique" in chat for chat in chats),
     }
+
+
+def costs(answers: Sequence[tuple[str, Sequence[tuple[int, str, Answer]]]], params: Mapping) -> dict[str, float]:
+    """Tokens and dollars of (model, its answers), however many runs it took to get them; no dollars where a price is not known."""
+    used = Use()
+    for model, given in answers:
+        tokens = [sum(getattr(answer, kind) for _, _, answer in given) for kind in ("prompt_tokens", "completion_tokens")]
+        used += replace((price(params, model) or FREE).use(*tokens), requests=len(given))
+    found: dict[str, float] = {"answers": used.requests, "prompt_tokens": used.prompt_tokens, "completion_tokens": used.completion_tokens}
+    return found if unpriced(params) else found | {"usd": round(used.usd, 6)}
 
 
 if __name__ == "__main__":

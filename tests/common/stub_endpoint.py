@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 
 @dataclass
 class Reply:
-    """What the endpoint sends back: a status, a body (JSON, or bytes as they are), headers; `delay` seconds later. `hang_up` sends nothing."""
+    """What the endpoint sends back: a status, a body (JSON, or bytes as they are), headers; `delay` seconds later.
+
+    `hang_up` sends nothing; `cut` resets the connection after so many bytes of the body; `drip` waits so many seconds before each of its bytes.
+    """
 
     body: dict | bytes
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     delay: float = 0.0
     hang_up: bool = False
+    cut: int | None = None
+    drip: float = 0.0
 
 
 def completion(text: str, finish: str = "stop", prompt_tokens: int = 10, completion_tokens: int = 5) -> dict:
@@ -29,19 +38,24 @@ def completion(text: str, finish: str = "stop", prompt_tokens: int = 10, complet
 
 @dataclass
 class Request:
-    """One request as it came; header names in lower case."""
+    """One request as it came: when, beside how many others (itself included); header names in lower case."""
 
     path: str
     headers: dict[str, str]
     body: dict
+    at: float
+    at_once: int
 
 
 class Endpoint:
-    """`with Endpoint(answer) as stub`: `answer(body, count)` gives the Reply to the `count`th request (from 1) with this body."""
+    """`with Endpoint(answer) as stub`: `answer(body, count)` gives the Reply to the `count`th request (from 1) with this body.
 
-    def __init__(self, answer: Callable[[dict, int], Reply]):
+    With `certificate`, a PEM file of a certificate and its key, it speaks TLS.
+    """
+
+    def __init__(self, answer: Callable[[dict, int], Reply], certificate: Path | None = None):
         self.requests: list[Request] = []
-        self.most_at_once = 0
+        self.connections = 0
         now, lock, stub = set(), threading.Lock(), self
 
         class Handler(BaseHTTPRequestHandler):
@@ -49,9 +63,9 @@ class Endpoint:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with lock:
                     count = 1 + sum(earlier.body == body for earlier in stub.requests)
-                    stub.requests.append(Request(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
                     now.add(self)
-                    stub.most_at_once = max(stub.most_at_once, len(now))
+                    headers = {name.lower(): value for name, value in self.headers.items()}
+                    stub.requests.append(Request(self.path, headers, body, time.monotonic(), len(now)))
                 reply = answer(body, count)
                 time.sleep(reply.delay)
                 with lock:
@@ -64,7 +78,17 @@ class Endpoint:
                 for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **reply.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(data)
+                if reply.cut is not None:
+                    self.wfile.write(data[: reply.cut])
+                    # To close with a linger time of 0 is a reset (socket(7)).
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.close_connection = True
+                elif reply.drip:
+                    for byte in data:
+                        time.sleep(reply.drip)
+                        self.wfile.write(bytes([byte]))
+                else:
+                    self.wfile.write(data)
 
             do_CONNECT = do_GET = do_POST
 
@@ -75,9 +99,24 @@ class Endpoint:
             request_queue_size = 64
             daemon_threads = True
 
+            def get_request(self) -> tuple[socket.socket, tuple]:
+                stub.connections += 1
+                return super().get_request()
+
+            def handle_error(self, *_: object) -> None:
+                """A client that went away is what some tests want."""
+
         self.server = Server(("127.0.0.1", 0), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/v1"
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.port}/v1"
+
+    @property
+    def most_at_once(self) -> int:
+        return max(request.at_once for request in self.requests)
 
     def close(self) -> None:
         """Stop listening: from now on connections are refused."""

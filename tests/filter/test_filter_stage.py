@@ -52,6 +52,7 @@ def test_kept_and_dropped_are_what_came_in(project: Project) -> None:
         "dropped_assistant_speech": 1,
         "dropped_character_break": 1,
         "dropped_repetition": 2,
+        "dropped_critique": 0,
         "dropped_duplicate": 1,
         "synthetic_in": 6,
         "synthetic_kept": 1,
@@ -64,6 +65,16 @@ def test_the_thresholds_are_those_of_the_parameters(project: Project) -> None:
     assert laid_out(project, [*GOLD, make_chat("Why?", "Because.")], []).run("filter").returncode == 0
     assert [len(chat["conversations"][2]["value"].split()) for chat in project.records("data/filtered/chats.jsonl")] == [1, 1]
     assert {(r["rule"], r["found"], r["expected"]) for r in project.records("data/filtered/rejects.jsonl")} == {("length.long", 20, 19)}
+
+
+def test_a_least_critique_drops_what_the_critic_scored_lower(project: Project) -> None:
+    aspects = ("voice", "in_character", "coherence", "engagement", "length")
+    chats = [{**plain_chat(40 + score, kind="synthetic"), "critique": {aspect: {"reason": "So.", "score": score} for aspect in aspects}} for score in (3, 4, 5)]
+    project.set("filter.min_critique", 4)
+    assert laid_out(project, GOLD[:2], chats).run("filter").returncode == 0
+    assert project.records("data/filtered/chats.jsonl") == GOLD[:2] + chats[1:]
+    assert [(reject["rule"], reject["found"], reject["expected"]) for reject in project.records("data/filtered/rejects.jsonl")] == [("critique.low", 3.0, 4)]
+    assert project.metrics("filter")["dropped_critique"] == 1
 
 
 def test_twice_gives_the_same_bytes_whatever_pythons_hashes(tmp_path) -> None:

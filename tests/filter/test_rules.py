@@ -10,7 +10,7 @@ from stages.common.chats import words
 from stages.filter.rules import Drop, Limits, duplicates, judge, repeated_share, trigram_overlap
 from tests.chats import make_chat, plain_chat, prose
 
-LIMITS = Limits(min_words=8, max_words=120, max_repeated_in_reply=0.15, max_repeated_across_turns=0.5)
+LIMITS = Limits(min_words=8, max_words=120, max_repeated_in_reply=0.15, max_repeated_across_turns=0.5, min_critique=None)
 NAME = "Sherlock Holmes"
 
 
@@ -81,7 +81,7 @@ def test_the_share_of_repeated_words_at_its_ends(text: str, share: float) -> Non
 def test_a_share_at_the_threshold_is_kept() -> None:
     phrase = "you have come from there"
     reply = f"{phrase} {prose(1, 10)} {phrase}"
-    at = Limits(8, 120, repeated_share(reply), 0.5)
+    at = Limits(8, 120, repeated_share(reply), 0.5, None)
     assert repeated_share(reply) == 0.5
     assert judge(make_chat("Question?", reply), NAME, at) is None
 
@@ -151,3 +151,27 @@ def test_what_the_rules_let_pass_has_no_reply_outside_the_limits() -> None:
         assert (hit is None) == all(8 <= count <= 120 for count in counts)
         if hit:
             assert hit.found == next(count for count in counts if not 8 <= count <= 120)
+
+
+def judged(*scores: int) -> dict:
+    aspects = ("voice", "in_character", "coherence", "engagement", "length")
+    critique = {aspect: {"reason": "So.", "score": score} for aspect, score in zip(aspects, scores, strict=True)}
+    return {**make_chat("Question?", prose(1), kind="synthetic"), "critique": critique}
+
+
+@pytest.mark.parametrize(
+    "scores, least, expected",
+    [
+        ((4, 4, 4, 4, 3), 4.0, Drop("critique.low", 3.8, 4.0)),
+        ((4, 4, 4, 4, 4), 4.0, None),
+        ((5, 5, 5, 5, 1), 4.0, None),
+        ((1, 1, 1, 1, 1), None, None),
+        ((2, 2, 2, 2, 3), 3, Drop("critique.low", 2.2, 3)),
+    ],
+)
+def test_a_chat_whose_critique_is_low_on_the_mean_is_dropped_with_the_figure(scores: tuple, least: float | None, expected: Drop | None) -> None:
+    assert judge(judged(*scores), NAME, Limits(8, 120, 0.15, 0.5, least)) == expected
+
+
+def test_a_chat_that_nobody_judged_passes() -> None:
+    assert judge(make_chat("Question?", prose(1)), NAME, Limits(8, 120, 0.15, 0.5, 5)) is None

@@ -15,7 +15,7 @@ def stages() -> dict[str, dict]:
 
 def downstream(pipeline: dict[str, dict]) -> dict[str, set[str]]:
     """For each stage the stages that read, directly or not, what it writes."""
-    outs = {stage: list(entry["outs"]) for stage, entry in pipeline.items()}
+    outs = {stage: [out if isinstance(out, str) else next(iter(out)) for out in entry["outs"]] for stage, entry in pipeline.items()}
 
     def reads(stage: str, other: str) -> bool:
         return any(dep == out or dep.startswith(f"{out}/") for dep in pipeline[stage]["deps"] for out in outs[other])

@@ -10,6 +10,7 @@ import pytest
 from stages.common import forgetting
 from stages.common.params import read_yaml
 from tests.chats import chats_in, gold_line, jsonl, plain_chat
+from tests.common.stub_endpoint import Endpoint, Reply, completion
 from tests.evaluate.sample import NAMES, three_characters
 from tests.project import Project
 
@@ -26,9 +27,16 @@ runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
 """
 
 
+def teacher(body: dict, count: int) -> Reply:
+    """A teacher that writes two turns, and a critic that finds nothing."""
+    turns = [{"speaker": "visitor", "text": "Who?"}, {"speaker": "character", "text": f"The verger, {body.get('seed')}."}]
+    return Reply(completion(json.dumps({"turns": turns}) if body["model"] == "writer" else "{}"))
+
+
 def opened_by(project: Project, stage: str, note: Path) -> set[str]:
     """Files of the project, a compiled module under its source's name."""
-    done = project.run(stage, code=RECORDER, NOTE=str(note), PYTHONDONTWRITEBYTECODE="1", PYTHONPATH=str(project.folder))
+    surroundings = {"NOTE": str(note), "DRAMATIS_STATE": str(note.with_name("state")), "OPENAI_API_KEY": "none", "PYTHONPATH": str(project.folder)}
+    done = project.run(stage, code=RECORDER, PYTHONDONTWRITEBYTECODE="1", **surroundings)
     assert done.returncode == 0, done.stderr
     home, found = project.folder.resolve(), set()
     for path in map(Path, json.loads(note.read_text())):
@@ -41,18 +49,22 @@ def opened_by(project: Project, stage: str, note: Path) -> set[str]:
 
 @pytest.mark.parametrize("stage", ["curate", "synthesize", "filter", "split", "evaluate"])
 def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Path, stage: str) -> None:
-    project.set("synthesize.chats", 0)
+    for name, value in {"chats": 2, "structured": True, "teacher": "writer", "critic": "judge"}.items():
+        project.set(f"synthesize.{name}", value)
     project.write("data/gold/sherlock-holmes.jsonl", gold_line("Who?", "The verger."))
     forgetting.add(project.folder / "data/raw/forget.txt", ["somebody"])
     project.write("data/curated/chats.jsonl", jsonl(plain_chat(n) for n in range(9)))
     project.write("data/synthetic/chats.jsonl", jsonl([plain_chat(70, kind="synthetic")]))
     project.write("data/filtered/chats.jsonl", jsonl(chat for split in ("train", "validation", "test") for chat in chats_in(split, 2)))
     project.write("data/prompts/scenarios.yaml", "- {id: a, kind: cases, visitor: a widow, situation: She weeps.}\n")
+    project.write("data/prompts/visitors.yaml", "{ages: [a young], stations: [cook], moods: [in haste]}\n")
     for path, records in three_characters().items():
         project.write(path, jsonl(records))
     for stem in NAMES:
         project.add_card(stem, name=NAMES[stem])
-    opened = opened_by(project, stage, tmp_path / "opened.json")
+    with Endpoint(teacher) as stub:
+        project.set("synthesize.base_url", stub.url)
+        opened = opened_by(project, stage, tmp_path / "opened.json")
     deps = read_yaml(project.folder / "dvc.yaml")["stages"][stage]["deps"]
     ours = {"dvc.yaml", "params.yaml", "schemas/params.schema.json", *project.outs(stage)}
     read = {path for path in opened if path not in ours and not path.endswith((".part", "__init__.py"))}

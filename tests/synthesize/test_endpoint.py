@@ -3,83 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
 from stages.common import chats, schemas
+from stages.common.answer_store import key
 from stages.common.files import read_json, read_jsonl
 from stages.common.holdout import split_of
-from stages.common.params import load
-from stages.synthesize.parsing import turns
+from stages.common.params import load, read_yaml
 from tests.common.stub_endpoint import Endpoint, Reply, completion
-
-ROOT = Path(__file__).resolve().parents[2]
-KEY, VARIABLE = "sk-test-9ever-wr1tten", "DRAMATIS_TEST_KEY"
-WRITTEN = ("data/synthetic/chats.jsonl", "data/synthetic/rejects.jsonl", "metrics/synthesize.json")
-# The stage as it is; only the waits between attempts are a thousand times as short.
-IMPATIENT = """
-import asyncio, runpy
-sleep = asyncio.sleep
-asyncio.sleep = lambda seconds, result=None: sleep(seconds / 1000, result)
-runpy.run_module("stages.synthesize", run_name="__main__", alter_sys=True)
-"""
-
-
-@pytest.fixture(scope="module")
-def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project's small files, of the gold only Holmes's, and the chats that the real curate makes of them."""
-    folder = tmp_path_factory.mktemp("project")
-    for name in ("params.yaml", "dvc.yaml"):
-        shutil.copy(ROOT / name, folder)
-    for name in ("characters", "prompts"):
-        shutil.copytree(ROOT / "data" / name, folder / "data" / name)
-    (folder / "data/gold").mkdir()
-    shutil.copy(ROOT / "data/gold/sherlock-holmes.jsonl", folder / "data/gold")  # the stub speaks as he does
-    done = run(folder, "-m", "stages.curate")
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy") and name != VARIABLE}
-    environment = {**inherited, "PYTHONPATH": str(ROOT), "DRAMATIS_STATE": str(folder / "state"), **variables}
-    return subprocess.run([sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
-
-
-def project(curated: Path, folder: Path, **changed: object) -> Path:
-    """A project of its own whose `synthesize` parameters are `changed`."""
-    shutil.copytree(curated, folder, dirs_exist_ok=True)
-    yaml = YAML()
-    params = yaml.load(folder / "params.yaml")
-    params["synthesize"] |= {"api_key_env": VARIABLE, "teacher": "stub-teacher", "concurrency": 4, "seed": 7, **changed}
-    yaml.dump(params, folder / "params.yaml")
-    return folder
-
-
-def synthesize(folder: Path, key: str | None = KEY) -> subprocess.CompletedProcess[str]:
-    return run(folder, "-c", IMPATIENT, **({VARIABLE: key} if key else {}))
-
-
-def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
-    """What the stage says when it fails: one line beside the progress bar's."""
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    (said,) = [line for line in done.stderr.splitlines() if line and "answer/s" not in line]
-    assert said.startswith("error: ")
-    assert KEY not in done.stderr + done.stdout
-    return said
-
-
-def good(number: int) -> str:
-    opening = f"Visitor: I have lost umbrella number {number}, sir.\nSherlock Holmes: Then it is under chair {number}, where you sat last."
-    return f"{opening}\nVisitor: So it is!\nHolmes: Naturally."
-
+from tests.project import ROOT
+from tests.synthesize.holmes import KEY, VARIABLE, WRITTEN, good, one_sentence, project, run, synthesize
 
 # Request number -> (transcript, finish, the rule that rejects it or None)
 ANSWERS = {
@@ -88,9 +24,10 @@ ANSWERS = {
     3: ("Sherlock Holmes: You have come from the station.", "stop", "parse.turns"),
     4: ("Visitor:  \nSherlock Holmes: Sit down, sir.", "stop", "parse.empty"),
     6: (good(5), "stop", "repeated"),
-    7: (good(7) + "\nVisitor: And yet\nHolmes: The rest is sil", "length", None),
-    8: ("", "stop", "parse.turns"),
+    7: (good(7) + "\nVisitor: And yet\nHolmes: The rest is sil", "length", "finish.length"),
+    8: ("", "content_filter", "finish.content_filter"),
     9: ("Visitor: One thing, sir.\nVisitor: And another.\nHolmes: Slowly.", "stop", "parse.turns"),
+    10: ("I'm sorry, but I can't help with that.", "stop", "refusal"),
 }
 COUNT = 12
 
@@ -105,7 +42,7 @@ def transcript(body: dict, count: int = 1) -> Reply:
 def finished(curated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Endpoint, subprocess.CompletedProcess[str]]:
     """One run with good and broken answers."""
     with Endpoint(transcript) as stub:
-        folder = project(curated, tmp_path_factory.mktemp("finished"), chats=COUNT, base_url=stub.url)
+        folder = project(curated, tmp_path_factory.mktemp("finished"), chats=COUNT, base_url=stub.url, output_license="CC0-1.0")
         done = synthesize(folder)
     assert done.returncode == 0, done.stderr
     return folder, stub, done
@@ -125,24 +62,31 @@ def test_each_good_transcript_becomes_a_chat_in_the_order_of_the_requests(finish
     assert {chat["source"]["teacher"] for chat in written} == {"stub-teacher"}
 
 
-def test_a_transcript_that_was_cut_off_loses_only_its_unfinished_end(finished: tuple) -> None:
-    cut = next(chat for chat in chats.read(finished[0] / WRITTEN[0]) if "number 7" in chats.opening(chat))
-    assert [turn["value"] for turn in cut["conversations"][-2:]] == ["So it is!", "Naturally."]
-
-
-def test_each_chat_has_the_cards_system_prompt_and_names_its_parents_and_scenario(finished: tuple) -> None:
-    folder = finished[0]
+def test_each_chat_has_the_cards_system_prompt_and_says_where_it_comes_from(finished: tuple) -> None:
+    folder, stub, _ = finished
     known = {chat["id"]: chat for chat in chats.read(folder / "data/curated/chats.jsonl")}
-    system = next(iter(known.values()))["conversations"][0]
+    params = load("synthesize", folder)
+    train = {name for name, chat in known.items() if split_of(chat, *(params[f"holdout.{part}"] for part in ("seed", "validation", "test"))) == "train"}
+    scenarios = {one["id"]: one for one in read_yaml(ROOT / "data/prompts/scenarios.yaml")}
+    asked = {key(stub.url, sent.body["seed"] - 7, sent.body): sent.body for sent in stub.requests}
     for chat in chats.read(folder / WRITTEN[0]):
-        assert chat["conversations"][0] == system
-        assert len(set(chat["source"]["parents"])) == 2 and set(chat["source"]["parents"]) <= set(known)
-        assert chat["source"]["scenario"]
+        assert chat["conversations"][0] == next(iter(known.values()))["conversations"][0]
+        source = chat["source"]
+        assert (source["kind"], source["teacher"], source["license"]) == ("synthetic", "stub-teacher", "CC0-1.0")
+        body = asked[source["request"]]  # the hash is that of the very request
+        assert f"number {body['seed'] - 7}," in chats.opening(chat)
+        assert len(set(source["parents"])) == 2 and set(source["parents"]) <= train
+        for parent in source["parents"]:
+            assert chats.opening(known[parent]) in str([message["content"] for message in body["messages"]])
+        assert scenarios[source["scenario"]]["kind"] == chat["topic"]
+        wish = body["messages"][-1]["content"]
+        assert scenarios[source["scenario"]]["situation"].replace("{{char}}", "Sherlock Holmes") in wish and chat["visitor"] in wish
 
 
-def test_each_broken_transcript_becomes_a_reject_with_number_and_rule(finished: tuple) -> None:
+def test_each_broken_answer_becomes_a_reject_with_number_attempt_and_rule(finished: tuple) -> None:
     rejects = read_jsonl(finished[0] / WRITTEN[1])
-    assert [(reject["request"], reject["rule"]) for reject in rejects] == [(n, rule) for n, (_, _, rule) in ANSWERS.items() if rule]
+    assert [(reject["request"], reject["attempt"], reject["rule"]) for reject in rejects] == [(n, 1, rule) for n, (_, _, rule) in ANSWERS.items() if rule]
+    assert [problem for reject in rejects if (problem := schemas.fault("reject", reject))] == []
     assert all(reject["found"] and reject["expected"] for reject in rejects)
     assert rejects[0]["found"] == "I would be glad to write a dialogue for you."
 
@@ -150,14 +94,28 @@ def test_each_broken_transcript_becomes_a_reject_with_number_and_rule(finished: 
 def test_the_metrics_add_up(finished: tuple) -> None:
     metrics = read_json(finished[0] / WRITTEN[2])
     rejected = sum(rule is not None for _, _, rule in ANSWERS.values())
-    assert metrics == {
+    assert {name: metrics[name] for name in metrics if not name.startswith(("coverage.", "distinct_"))} == {
         "asked": COUNT,
         "chats": COUNT - rejected,
         "rejected": rejected,
+        "not_asked": 0,
+        "retried": 0,
+        "criticised": 0,
+        "answers": COUNT,
         "prompt_tokens": sum(100 + n for n in range(COUNT)),
         "completion_tokens": sum(10 + n for n in range(COUNT)),
-    }
+    }  # and no dollars: nobody knows stub-teacher's price
     assert schemas.fault("metrics", metrics) is None
+
+
+def test_the_metrics_say_how_varied_the_chats_are(finished: tuple) -> None:
+    metrics, written = read_json(finished[0] / WRITTEN[2]), chats.read(finished[0] / WRITTEN[0])
+    fitting = [one for one in read_yaml(ROOT / "data/prompts/scenarios.yaml") if one.get("character", "sherlock-holmes") == "sherlock-holmes"]
+    assert metrics["coverage.scenarios"] == pytest.approx(len({chat["source"]["scenario"] for chat in written}) / len(fitting), abs=1e-6)
+    assert all(0 < metrics[f"coverage.{name}"] <= 1 for name in ("ages", "stations", "moods", "lengths", "exchanges", "examples"))
+    said = " ".join(reply for chat in written for reply in chats.spoken(chat, "gpt")).lower()
+    words = [word.strip(".,!") for word in said.split()]
+    assert metrics["distinct_1"] == pytest.approx(len(set(words)) / len(words), abs=1e-6)
 
 
 def test_the_sampling_parameters_and_the_teachers_name_go_out_with_each_request(finished: tuple) -> None:
@@ -166,8 +124,8 @@ def test_the_sampling_parameters_and_the_teachers_name_go_out_with_each_request(
     assert sorted(sent.body["seed"] for sent in stub.requests) == [7 + n for n in range(COUNT)]
     for sent in stub.requests:
         assert sent.body["model"] == "stub-teacher"
-        for name in ("temperature", "top_p", "max_tokens"):
-            assert sent.body[name] == params[f"synthesize.{name}"]
+        for name, parameter in (("temperature", "temperature"), ("top_p", "top_p"), ("max_tokens", "answer_tokens")):
+            assert sent.body[name] == params[f"synthesize.{parameter}"]
         assert sent.headers["authorization"] == f"Bearer {KEY}"
 
 
@@ -178,18 +136,20 @@ def test_never_more_requests_are_in_flight_than_the_parameter_allows(finished: t
 def test_the_key_stands_in_no_file_and_no_message(finished: tuple) -> None:
     folder, stub, done = finished
     files = [path for path in folder.rglob("*") if path.is_file()]
-    assert {str(path.relative_to(folder)) for path in files} >= set(WRITTEN)
+    assert {str(path.relative_to(folder)) for path in files} >= {*WRITTEN, "state/answers/answers.sqlite"}
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
     assert KEY not in done.stdout + done.stderr
     assert all(KEY not in json.dumps(sent.body) for sent in stub.requests)
 
 
-def test_the_same_answers_give_the_same_bytes(finished: tuple, curated: Path, tmp_path: Path) -> None:
-    with Endpoint(transcript) as stub:
-        folder = project(curated, tmp_path, chats=COUNT, base_url=stub.url, concurrency=1)
-        assert synthesize(folder).returncode == 0
+def test_the_same_answers_give_the_same_bytes_in_whatever_order_they_come(curated: Path, tmp_path: Path) -> None:
+    with Endpoint(lambda body, _: Reply(transcript(body).body, delay=0.01 * (-body["seed"] % 4))) as stub:
+        folders = [project(curated, tmp_path / str(many), chats=COUNT, base_url=stub.url, concurrency=many) for many in (4, 1)]
+        for folder in folders:
+            assert synthesize(folder).returncode == 0
+    assert len(stub.requests) == 2 * COUNT
     for name in WRITTEN:
-        assert (folder / name).read_bytes() == (finished[0] / name).read_bytes()
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
 
 
 def test_no_word_of_a_held_out_chat_is_ever_shown_to_the_teacher(curated: Path, tmp_path: Path) -> None:
@@ -225,8 +185,8 @@ def test_no_chats_asked_for_means_nobody_is_asked_and_empty_files(curated: Path,
         done = synthesize(folder, key=None)
     assert done.returncode == 0, done.stderr
     assert stub.requests == []
-    assert [(folder / name).read_bytes() for name in WRITTEN[:2]] == [b"", b""]
-    assert read_json(folder / WRITTEN[2]) == {"asked": 0, "chats": 0, "rejected": 0, "prompt_tokens": 0, "completion_tokens": 0}
+    assert [(folder / name).read_bytes() for name in WRITTEN if name.endswith(".jsonl")] == [b"", b"", b""]
+    assert set(read_json(folder / WRITTEN[2]).values()) == {0}
 
 
 def test_a_teacher_that_dies_in_the_middle_leaves_one_sentence_and_no_half_written_output(curated: Path, tmp_path: Path) -> None:
@@ -243,9 +203,3 @@ def test_a_teacher_that_dies_in_the_middle_leaves_one_sentence_and_no_half_writt
     assert len(stub.requests) >= 6
     assert not any((folder / name).exists() for name in WRITTEN)
     assert [path for path in folder.rglob("*.part")] == []
-
-
-def test_labels_on_lines_of_their_own_do_not_end_up_in_what_is_said() -> None:
-    said = turns("Visitor: Good day.\nHolmes: Sit down.\nVisitor:\nMay I smoke?\nSherlock Holmes:\nI should prefer it.", "Sherlock Holmes", "stop")
-    assert [turn["from"] for turn in said] == ["human", "gpt", "human", "gpt"]
-    assert [turn["value"] for turn in said] == ["Good day.", "Sit down.", "May I smoke?", "I should prefer it."]

@@ -1,31 +1,43 @@
-"""What teachers really write: transcripts that parse, transcripts that do not, and why."""
+"""What teachers really write: transcripts and JSON that can be read, what cannot, and why."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from stages.common.answer_store import Answer
 from stages.synthesize.parsing import NotAChat, turns
 
 NAME = "Sherlock Holmes"
 
 
-def parsed(text: str, finish: str = "stop", name: str = NAME) -> list[str]:
+def said_in(text: str, finish: str = "stop", name: str = NAME, structured: bool = False) -> list[dict]:
+    return turns(Answer(text, finish, 0, 0), name, structured)
+
+
+def parsed(text: str, finish: str = "stop", name: str = NAME, structured: bool = False) -> list[str]:
     """The values of the turns, which must be human and gpt in turn."""
-    found = turns(text, name, finish)
+    found = said_in(text, finish, name, structured)
     assert [turn["from"] for turn in found] == ["human", "gpt"] * (len(found) // 2)
     return [turn["value"] for turn in found]
 
 
-def reason(text: str, finish: str = "stop", name: str = NAME) -> tuple[str, str]:
+def reason(text: str, finish: str = "stop", name: str = NAME, structured: bool = False) -> tuple[str, str]:
     with pytest.raises(NotAChat) as caught:
-        turns(text, name, finish)
+        said_in(text, finish, name, structured)
     assert caught.value.expected
     return caught.value.rule, caught.value.found
 
 
+def in_json(*said: str, first: str = "visitor", **more: object) -> str:
+    speakers = ["visitor", "character"] if first == "visitor" else ["character", "visitor"]
+    return json.dumps({"turns": [{"speaker": speaker, "text": text} for speaker, text in zip(speakers * len(said), said, strict=False)], **more})
+
+
 def test_a_transcript_becomes_turns() -> None:
     text = "Visitor: Who was it?\nSherlock Holmes: The verger.\nVisitor: How do you know?\nSherlock Holmes: His boots: they squeak."
-    assert turns(text, NAME, "stop") == [
+    assert said_in(text) == [
         {"from": "human", "value": "Who was it?"},
         {"from": "gpt", "value": "The verger."},
         {"from": "human", "value": "How do you know?"},
@@ -78,14 +90,93 @@ def test_a_visitors_last_word_without_an_answer_is_left_out() -> None:
     assert parsed("Visitor: Who?\nHolmes: The verger.\nVisitor: Thank you!") == ["Who?", "The verger."]
 
 
-def test_an_answer_that_was_cut_off_loses_its_last_line() -> None:
-    text = "Visitor: Who?\nHolmes: The verger.\nVisitor: How?\nHolmes: His boots squ"
-    assert parsed(text, "length") == ["Who?", "The verger."]
-    assert parsed(text, "stop") == ["Who?", "The verger.", "How?", "His boots squ"]
+@pytest.mark.parametrize("structured", [False, True])
+@pytest.mark.parametrize(
+    "finish, rule, found", [("length", "finish.length", "...{}"), ("content_filter", "finish.content_filter", "{}"), ("refusal", "refusal", "{}")]
+)
+def test_an_answer_that_did_not_end_by_itself_is_no_chat_however_good_it_looks(finish: str, rule: str, found: str, structured: bool) -> None:
+    text = in_json("Who?", "I.") if structured else "Visitor: Who?\nHolmes: I."
+    assert parsed(text, structured=structured) == ["Who?", "I."]
+    assert reason(text, finish, structured=structured) == (rule, found.format(text))
 
 
-def test_a_cut_off_answer_of_one_line_is_no_chat() -> None:
-    assert reason("Visitor: Who was it, and how did", "length") == ("parse.turns", "nothing")
+def test_an_answer_without_a_word_says_nothing() -> None:
+    assert reason("", "content_filter") == ("finish.content_filter", "nothing")
+
+
+@pytest.mark.parametrize("structured", [False, True])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry, but I can't help with that.",
+        "I\u2019m sorry, I can\u2019t assist with that request.",
+        "I cannot create content of this kind.",
+        "As an AI language model, I do not write such scenes.",
+        "**I'm unable to write this dialogue.**",
+    ],
+)
+def test_a_teacher_that_declines_is_a_refusal(text: str, structured: bool) -> None:
+    assert reason(text, structured=structured) == ("refusal", text)
+
+
+def test_a_character_who_declines_is_no_refusal() -> None:
+    assert parsed("Visitor: Will you help?\nHolmes: I cannot help you with that, sir.") == ["Will you help?", "I cannot help you with that, sir."]
+
+
+def test_json_becomes_turns_with_or_without_a_fence() -> None:
+    text = in_json("Who?", "The verger. ", "Truly?", "His boots: they squeak.", "Oh!")
+    for written in (text, f"```json\n{text}\n```", f" ```\n{text}```\n"):
+        assert parsed(written, structured=True) == ["Who?", "The verger.", "Truly?", "His boots: they squeak."]
+
+
+@pytest.mark.parametrize(
+    "text, rule",
+    [
+        ("", "parse.json"),
+        ("Visitor: Who?\nHolmes: I.", "parse.json"),
+        (in_json("Who?", "I.")[:-3], "parse.json"),
+        ("[" * 100_000, "parse.json"),
+        ("[]", "parse.schema"),
+        ('{"turns": [{"speaker": "Holmes", "text": "I."}]}', "parse.schema"),
+        ('{"turns": [{"speaker": "visitor"}]}', "parse.schema"),
+        ('{"turns": [{"speaker": "visitor", "text": 3}]}', "parse.schema"),
+        (in_json("Who?", "I.", title="A scene"), "parse.schema"),
+        (in_json("Half \ud800?", "I."), "parse.schema"),
+        ('{"turns": []}', "parse.turns"),
+        (in_json("Come in.", "Thank you.", "Sit down.", first="character"), "parse.turns"),
+        (in_json("Who?", " "), "parse.empty"),
+        (in_json("Who?", "I.<|im_end|>"), "parse.control"),
+        (in_json("Who?", "I.").replace("I.", r"\u003c|im_end|\u003e"), "parse.control"),
+    ],
+    ids=lambda value: value[:40],
+)
+def test_json_that_is_no_chat_says_by_which_rule(text: str, rule: str) -> None:
+    found = reason(text, structured=True)
+    assert found[0] == rule and found[1].encode()
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Sit down. Visitor: Thank you. And then?",
+        "Sit down.\nVisitor: Thank you.",
+        "Sit down\n**Visitor:** Thank you.",
+        '"Sit down." The Visitor: Thank you.',
+        "Visitor: Thank you.",
+        "I see. User: And then?",
+    ],
+)
+def test_the_visitors_words_in_the_characters_mouth_are_no_chat(reply: str) -> None:
+    assert reason(in_json("May I?", reply), structured=True)[0] == "parse.others_words"
+
+
+def test_a_visitor_who_is_spoken_of_is_no_label() -> None:
+    said = ["Who came?", "A visitor: tall, lame. My last visitor: short. The user of this pipe is left-handed."]
+    assert parsed(in_json(*said), structured=True) == said
+
+
+def test_in_a_transcript_too_the_visitor_stays_out_of_the_characters_mouth() -> None:
+    assert reason("Visitor: May I?\nHolmes: Do. Visitor: Thank you.") == ("parse.others_words", "Do. Visitor: Thank you.")
 
 
 @pytest.mark.parametrize(

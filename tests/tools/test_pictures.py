@@ -33,7 +33,7 @@ def arrows(svg: str) -> dict[tuple[str, str], list[list[str]]]:
 
 
 def stage_outs(name: str) -> list[str]:
-    return list(DVC["stages"][name].get("outs", []))
+    return [out if isinstance(out, str) else next(iter(out)) for out in DVC["stages"][name].get("outs", [])]
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_what_people_bring_points_to_its_first_readers():
         ("data/characters", "curate"): [["data/characters"]],
         ("data/gold", "curate"): [["data/gold"]],
         ("data/raw", "curate"): [["data/raw"]],
-        ("data/prompts", "synthesize"): [["data/prompts/scenarios.yaml"]],
+        ("data/prompts", "synthesize"): [["data/prompts/scenarios.yaml", "data/prompts/visitors.yaml"]],
         ("teacher", "synthesize"): [["synthesize.teacher"]],
         ("base model", "base"): [["base_model"]],
         ("data/prompts", "answer"): [["data/prompts/evaluation.jsonl", "data/prompts/redteam.jsonl"]],

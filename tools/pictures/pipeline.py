@@ -50,7 +50,7 @@ INPUTS = (
     Input("data/characters", "character cards", ("data/characters",), (212, 150), above=True),
     Input("data/gold", "hand-written chats", ("data/gold",), (384, 150), above=True),
     Input("data/raw", "exports, logs, books", ("data/raw",), (556, 150), above=True),
-    Input("data/prompts", "scenarios", ("data/prompts/scenarios.yaml",), LEFT),
+    Input("data/prompts", "scenarios, visitors", ("data/prompts/scenarios.yaml", "data/prompts/visitors.yaml"), LEFT),
     Input("teacher", "served here or elsewhere", ("synthesize.teacher",), RIGHT),
     Input("base model", "wheel, hub or folder", ("base_model",), RIGHT, above=True),
     Input("data/prompts", "evaluation, red team", ("data/prompts/evaluation.jsonl", "data/prompts/redteam.jsonl"), LEFT),

@@ -1,0 +1,103 @@
+"""What requests cost, and the caps that no run passes: requests in flight are counted at the most that they can cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+TEMPLATE = 256  # tokens that a chat template may put around the messages: a date, a system prompt of its own (gpt-oss: about 70)
+DUST = 1e-9  # of a cap: what sums of dollars may be off by
+
+
+@dataclass(frozen=True)
+class Use:
+    """Requests, their tokens, and US dollars."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    usd: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+    def __add__(self, other: Use) -> Use:
+        return Use(
+            self.requests + other.requests,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.usd + other.usd,
+        )
+
+    def __sub__(self, other: Use) -> Use:
+        return self + Use(-other.requests, -other.prompt_tokens, -other.completion_tokens, -other.usd)
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars a million tokens."""
+
+    input: float
+    output: float
+
+    def use(self, prompt_tokens: int, completion_tokens: int) -> Use:
+        """One request of so many tokens, with what it costs."""
+        return Use(1, prompt_tokens, completion_tokens, (prompt_tokens * self.input + completion_tokens * self.output) / 1e6)
+
+
+FREE = Price(0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Caps:
+    """Upper bounds; None is no bound."""
+
+    usd: float | None = None
+    requests: int | None = None
+    tokens: int | None = None
+
+
+def most(body: Mapping, price: Price = FREE) -> Use:
+    """The most that a chat request can use: no tokenizer that works on bytes makes more tokens of a text than it has bytes, and `max_tokens` ends the answer.
+
+    A request without `max_tokens` (or its newer name, `max_completion_tokens`) has no bound on its answer; none is counted.
+    """
+    return price.use(_written(body) + TEMPLATE, _longest(body))
+
+
+def likely(body: Mapping, price: Price = FREE) -> Use:
+    """What a chat request of English words probably uses: four bytes a token (OpenAI's rule of thumb), and an answer of full length."""
+    return price.use(_written(body) // 4, _longest(body))
+
+
+def _written(body: Mapping) -> int:
+    """Bytes of all that a model may be told: the messages, and the schema of the answer too."""
+    return len(json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
+def _longest(body: Mapping) -> int:
+    return body.get("max_tokens") or body.get("max_completion_tokens") or 0
+
+
+class Ledger:
+    """What was spent and what is in flight, held against the caps. Two runs at once each hold themselves to theirs."""
+
+    def __init__(self, caps: Caps | None = None):
+        self.caps = caps or Caps()
+        self.spent = self.in_flight = Use()
+
+    def refuses(self, upper: Use) -> str | None:
+        """The cap that a request which uses `upper` could pass, in words, or None."""
+        then = self.spent + self.in_flight + upper
+        held = (("max_requests", self.caps.requests, then.requests), ("max_tokens", self.caps.tokens, then.tokens), ("max_usd", self.caps.usd, then.usd))
+        return next((f"{name} {cap}" for name, cap, figure in held if cap is not None and figure > cap * (1 + DUST)), None)
+
+    def begin(self, upper: Use) -> None:
+        self.in_flight += upper
+
+    def end(self, upper: Use, used: Use) -> None:
+        """What was in flight as `upper` has used `used`."""
+        self.in_flight -= upper
+        self.spent += used

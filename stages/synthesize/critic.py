@@ -1,0 +1,83 @@
+"""A second opinion on each chat: another request scores it on the five aspects of the guide's rubric, with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from stages.common import schemas
+from stages.common.answer_store import Answer, key
+from stages.common.characters import fill, spoken_name
+from stages.common.completions import Request, Unanswered
+from stages.synthesize.parsing import NotAChat, parsed
+from stages.synthesize.prompts import SERVED, response_format, written
+
+MAX_TOKENS = 600  # five reasons of a sentence each have about 200
+
+# The guide's rubric ("Human Evaluation"), in its words.
+ASPECTS = {
+    "voice": "Character voice: does it sound like {name}?",
+    "in_character": "Stay in character: does {name} break character?",
+    "coherence": "Coherence: does each reply make sense?",
+    "engagement": "Engagement: is it interesting to read?",
+    "length": "Appropriate length: is a reply too short or too long?",
+}
+
+
+def body(chat: dict, card: dict, params: Mapping) -> dict:
+    """The request to judge a chat, in the API's own fields."""
+    return {
+        "model": SERVED if params["synthesize.base_url"] is None else params["synthesize.critic"],
+        "temperature": 0.0,
+        "max_tokens": MAX_TOKENS,
+        **({"response_format": response_format("critique")} if params["synthesize.structured"] else {}),
+        "messages": messages(chat, card),
+    }
+
+
+def messages(chat: dict, card: dict) -> list[dict]:
+    """What a judge is told, and the chat."""
+    name = card["name"]
+    about = f"{fill(card['description'], spoken_name(card), 'a visitor')} {fill(card['personality'], spoken_name(card), 'a visitor')}".strip()
+    asked = "\n".join(f"- {aspect}: {question.format(name=name)}" for aspect, question in ASPECTS.items())
+    return [
+        {
+            "role": "system",
+            "content": f"You judge dialogues that were written for {name}. {about}\nGive each aspect a reason in one sentence and a score from 1 (bad) to 5 "
+            f"(as good as a careful author):\n{asked}\nYou answer with one JSON object: an object with reason and score for each aspect, by its name.",
+        },
+        {"role": "user", "content": written(chat, name, structured=False)},
+    ]
+
+
+def criticise(
+    chats: Mapping[int, dict],
+    cards: Mapping[str, dict],
+    params: Mapping,
+    endpoint: str,
+    ask: Callable[[str, list[Request]], Sequence[Answer | Unanswered]],
+) -> tuple[dict[int, dict], list[tuple[int, str, Answer]], int]:
+    """({number: critique}, (number, key in the store, answer) of each answer, how many have none) for chats by the number of their request.
+
+    A chat whose critique cannot be had or read is not among the first. The request's number, and not the chat's place, is in the key: a chat that
+    comes in before it later asks nobody again.
+    """
+    requests = [Request(number, body(chat, cards[chat["character"]], params)) for number, chat in chats.items()]
+    found, answers, missing = {}, [], 0
+    for request, outcome in zip(requests, ask("critic", requests), strict=True):
+        if isinstance(outcome, Unanswered):
+            missing += 1
+            continue
+        answers.append((request.index, key(endpoint, request.index, request.body), outcome))
+        try:
+            found[request.index] = scores(outcome)
+        except NotAChat as fault:
+            print(f"critic: request {request.index}: {fault}", flush=True)
+    return found, answers, missing
+
+
+def scores(answer: Answer) -> dict[str, dict]:
+    """{aspect: {"reason", "score"}} of an answer. Raises NotAChat where it is no such thing."""
+    value = parsed(answer.text)
+    if problem := schemas.fault("critique", value):
+        raise NotAChat("critique", problem, "an object as schemas/critique.schema.json has it")
+    return value

@@ -1,0 +1,138 @@
+"""The caps and the limits a minute that no run passes, as a real server on loopback sees them."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from stages.common import completions
+from stages.common.answer_store import Answer, AnswerStore
+from stages.common.completions import ATTEMPTS, Request, Terms, Unanswered
+from stages.common.spending import FREE, Caps, Ledger, Price, Use, likely, most
+from tests.common.stub_endpoint import Endpoint, Reply, completion
+
+PRICE = Price(2.5, 10.0)
+COUNT = 60
+
+
+def body(number: int) -> dict:
+    return {"model": "stub", "messages": [{"role": "user", "content": f"Question {number} " + "x" * (number % 7) * 20}], "max_tokens": 40 + number % 30}
+
+
+def ask(url: str, ledger: Ledger, store: AnswerStore | None = None, count: int = COUNT, price: Price = PRICE, **terms: float) -> list[Answer | Unanswered]:
+    requests = [Request(number, body(number)) for number in range(count)]
+    return completions.ask(lambda: (url, "sk-test"), "stub", requests, Terms(**{"concurrency": 8, **terms}), "test", store, ledger, price)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(completions, "FIRST_WAIT", 0.01)
+
+
+class Bill:
+    """What a server charges, and as each request came, what it could come to if all that were there then were as dear as can be."""
+
+    def __init__(self) -> None:
+        self.charged = self.open = Use()
+        self.feared: list[Use] = []
+        self.lock = threading.Lock()
+
+    def answer(self, body: dict, count: int) -> Reply:
+        upper = most(body, PRICE)
+        with self.lock:
+            self.open += upper
+            self.feared.append(self.charged + self.open)
+        draw = random.Random(str(body))
+        prompt, completion_tokens = draw.randint(5, 40), draw.randint(1, body["max_tokens"])
+        time.sleep(draw.uniform(0.0, 0.02))
+        with self.lock:
+            self.open -= upper
+            self.charged += PRICE.use(prompt, completion_tokens)
+        return Reply(completion(f"Answer to {body['messages'][0]['content']}", prompt_tokens=prompt, completion_tokens=completion_tokens))
+
+
+@pytest.mark.parametrize(
+    ("caps", "name"),
+    [(Caps(requests=23), "max_requests 23"), (Caps(tokens=2000), "max_tokens 2000"), (Caps(usd=0.012), "max_usd 0.012"), (Caps(requests=0), "max_requests 0")],
+    ids=["requests", "tokens", "dollars", "nothing at all"],
+)
+def test_the_server_never_sees_a_request_that_could_pass_a_cap(caps: Caps, name: str) -> None:
+    bill, ledger = Bill(), Ledger(caps)
+    with Endpoint(bill.answer) as stub:
+        outcomes = ask(stub.url, ledger)
+    for cap, feared in ((caps.requests, "requests"), (caps.tokens, "tokens"), (caps.usd, "usd")):
+        assert cap is None or all(getattr(use, feared) <= cap for use in bill.feared)
+    answers, capped = ([outcome for outcome in outcomes if isinstance(outcome, kind)] for kind in (Answer, Unanswered))
+    assert 0 < len(capped) < COUNT or caps.requests == 0
+    assert all(outcome.capped and outcome.why == f"{name} would be passed" for outcome in capped)
+    assert len(answers) == len(stub.requests) == bill.charged.requests == ledger.spent.requests
+    assert (ledger.spent.tokens, ledger.spent.usd) == (bill.charged.tokens, pytest.approx(bill.charged.usd))
+    assert ledger.in_flight.requests == ledger.in_flight.tokens == 0
+
+
+@pytest.mark.parametrize("caps", [Caps(tokens=2000), Caps(usd=0.012)], ids=["tokens", "dollars"])
+def test_a_cap_is_used_up_as_far_as_the_next_request_at_its_dearest(caps: Caps) -> None:
+    """It waits for what is in flight, which may cost less than feared, before it gives up."""
+    bill, ledger = Bill(), Ledger(caps)
+    with Endpoint(bill.answer) as stub:
+        ask(stub.url, ledger)
+    dearest = max((most(body(number), PRICE) for number in range(COUNT)), key=lambda use: use.tokens)
+    assert caps.tokens is None or bill.charged.tokens > caps.tokens - dearest.tokens
+    assert caps.usd is None or bill.charged.usd > caps.usd - dearest.usd
+
+
+def test_a_second_run_with_a_higher_cap_asks_only_for_the_rest_and_counts_what_the_first_one_spent(tmp_path: Path) -> None:
+    bill = Bill()
+    with Endpoint(bill.answer) as stub, AnswerStore(tmp_path / "answers.sqlite") as store:
+        ask(stub.url, Ledger(Caps(requests=20)), store)
+        assert len(stub.requests) == 20
+        ask(stub.url, Ledger(Caps(requests=20)), store)
+        assert len(stub.requests) == 20
+        second = Ledger(Caps(requests=45))
+        ask(stub.url, second, store)
+        assert len(stub.requests) == second.spent.requests == 45
+        outcomes = ask(stub.url, Ledger(Caps(requests=COUNT)), store)
+    assert [outcome.text for outcome in outcomes] == [f"Answer to {body(number)['messages'][0]['content']}" for number in range(COUNT)]
+    assert len({str(sent.body) for sent in stub.requests}) == len(stub.requests) == COUNT
+
+
+def test_what_may_have_been_paid_for_and_lost_counts_at_its_most() -> None:
+    with Endpoint(lambda body, count: Reply(completion("Lost"), cut=10)) as stub:
+        ledger = Ledger(Caps(requests=3))
+        (outcome,) = ask(stub.url, ledger, count=1)
+    assert outcome.capped and len(stub.requests) == 3
+    upper = most(body(0), PRICE)
+    assert (ledger.spent.requests, ledger.spent.tokens) == (3, 3 * upper.tokens)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_what_an_endpoint_turns_away_counts_nothing(status: int) -> None:
+    with Endpoint(lambda body, count: Reply({}, status) if count < ATTEMPTS else Reply(completion("Yes."))) as stub:
+        ledger = Ledger(Caps(requests=1))
+        (outcome,) = ask(stub.url, ledger, count=1)
+    assert outcome.text == "Yes." and len(stub.requests) == ATTEMPTS
+    assert ledger.spent.requests == 1
+
+
+def test_so_many_requests_a_minute_and_no_more() -> None:
+    with Endpoint(lambda body, count: Reply(completion("Yes."))) as stub:
+        began = time.monotonic()
+        ask(stub.url, Ledger(), requests_per_minute=3000, price=FREE)
+        seconds = time.monotonic() - began
+    arrivals = [sent.at for sent in stub.requests]
+    assert (COUNT - 1) / 50 - 0.15 <= arrivals[-1] - arrivals[0]
+    assert seconds < (COUNT - 1) / 50 + 1.0
+    assert all(later - sooner > 9 / 50 - 0.15 for sooner, later in zip(arrivals, arrivals[9:], strict=False))
+
+
+def test_so_many_tokens_a_minute_and_no_more() -> None:
+    tokens = [likely(body(number)).tokens for number in range(20)]
+    a_minute = 60 * sum(tokens) / 1.0  # all of them in a second
+    with Endpoint(lambda body, count: Reply(completion("Yes."))) as stub:
+        ask(stub.url, Ledger(), count=20, tokens_per_minute=a_minute, price=FREE)
+    arrivals = [sent.at for sent in stub.requests]
+    assert arrivals[-1] - arrivals[0] >= sum(tokens[:-1]) * 60 / a_minute - 0.15
