@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import random
 import ssl
 from collections import deque
@@ -13,6 +12,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import aiohttp
 import httpx2
 import openai
 from tqdm import tqdm
@@ -28,7 +28,6 @@ IN_A_ROW = 3  # requests without an answer, none answered in between: the endpoi
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds after a failure: twice as long after the next one
 LONGEST_RETRY_AFTER = 600.0  # seconds that an endpoint may ask to wait; beyond that a person should know
 TO_CONNECT = 30.0  # seconds
-OF_A_CLIENT = 8  # connections
 OTHERS_TURN = 0.2  # seconds between looks at what another run is asking
 
 
@@ -154,8 +153,7 @@ class _Run:
         self.changed, self.ended = asyncio.Event(), asyncio.Event()
         self.pace = Pace(self.terms.concurrency, self.terms.requests_per_minute, self.terms.tokens_per_minute)
         async with AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(client) for client in _clients(self.url, self.secret, self.terms)]
-            self.idle = [client for client in clients for _ in range(OF_A_CLIENT)]
+            self.client = await stack.enter_async_context(_client(self.url, self.secret, self.terms))
             group = await stack.enter_async_context(asyncio.TaskGroup())
             try:
                 await self._dispatch(group)
@@ -187,6 +185,7 @@ class _Run:
                 await self._change(OTHERS_TURN)
             else:
                 elsewhere = 0 if self._start(group, self.queue.popleft()) else elsewhere + 1
+                await asyncio.sleep(0)  # those that go out in one step of the loop come back in one, and wait for each other: 4 % of the rate
 
     def _start(self, group: asyncio.TaskGroup, question: _Question) -> bool:
         """Send a request, or find that another process has its answer. False where that one is asking for it now: then it goes to the end of the queue."""
@@ -200,7 +199,7 @@ class _Run:
             return True
         self.running += 1
         self.ledger.begin(question.upper)
-        self.pace.went(likely(question.request.body).tokens, _now())
+        self.pace.went(likely(question.request.body).tokens if self.terms.tokens_per_minute else 0, _now())
         group.create_task(self._one(question))
         return True
 
@@ -259,10 +258,10 @@ class _Run:
 
     async def _send(self, question: _Question) -> Answer:
         """The endpoint's answer to a request."""
-        body, sent, client = question.request.body, _now(), self.idle.pop()
+        body, sent = question.request.body, _now()
         try:
             async with asyncio.timeout(self.terms.timeout):  # httpx2's own is for each read: an endpoint that sends a byte now and then would hold it forever
-                reply = await client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+                reply = await self.client.post("/chat/completions", cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
             raise self._refusal(error, f"the endpoint answered {error.status_code} to model {body['model']}: {self._words(error)}", sent) from None
         except (openai.APIConnectionError, TimeoutError) as error:
@@ -274,10 +273,9 @@ class _Run:
             if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
                 raise UserError(f"no answer from {self.url}: {why}") from None
             self.pace.stumbled()
-            connected = not any(isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout)) for cause in causes)
+            # By aiohttp's own names: its client's for httpx2 calls a connection that broke off later a ConnectTimeout too.
+            connected = not any(isinstance(cause, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)) for cause in causes)
             raise _Passing(f"no answer from {self.url}: {why}", billed=connected) from None
-        finally:
-            self.idle.append(client)
         if answer := read(reply.content, question.upper):
             return answer
         self.pace.stumbled()
@@ -339,22 +337,15 @@ def _backoff(failures: int) -> float:
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5)
 
 
-def _clients(url: str, secret: str, terms: Terms) -> list[openai.AsyncOpenAI]:
-    """The SDK's clients without its retries, which would hide what an endpoint bears, and without following redirects, which would carry prompts elsewhere.
-
-    There are several because httpcore2 looks at every connection of a client twice for each request: one client of 256 takes three times as long.
-    """
+def _client(url: str, secret: str, terms: Terms) -> openai.AsyncOpenAI:
+    """The SDK's client over aiohttp, which needs two thirds of httpcore2's CPU time. Without the SDK's retries, which would hide what an endpoint bears,
+    and without following redirects, which would carry prompts elsewhere."""
     # A company's proxy must not come between us and a server on this machine.
     here = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
-    trusted = httpx2.create_ssl_context(trust_env=not here)  # takes longer than the rest of a client
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=OF_A_CLIENT)
+    limits = httpx2.Limits(max_connections=terms.concurrency)
+    http = openai.DefaultAioHttpClient(trust_env=not here, follow_redirects=False, limits=limits)
     timeout = httpx2.Timeout(None, connect=min(TO_CONNECT, terms.timeout))
-
-    def client() -> openai.AsyncOpenAI:
-        http = openai.DefaultAsyncHttpxClient(verify=trusted, trust_env=not here, follow_redirects=False, limits=limits)
-        return openai.AsyncOpenAI(base_url=url, api_key=secret, max_retries=0, timeout=timeout, http_client=http)
-
-    return [client() for _ in range(math.ceil(terms.concurrency / OF_A_CLIENT))]
+    return openai.AsyncOpenAI(base_url=url, api_key=secret, max_retries=0, timeout=timeout, http_client=http)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

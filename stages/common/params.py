@@ -14,6 +14,11 @@ from stages.common.errors import UserError
 from stages.common.files import read_text
 from stages.common.schemas import validator
 
+# Of a parameter's schema, what a person is told who gave it a value that it does not allow.
+TOLD = """
+    type enum not minimum maximum exclusiveMinimum exclusiveMaximum pattern minItems uniqueItems minLength items anyOf
+""".split()
+
 
 def read_yaml(path: str | Path) -> Any:
     """Parse YAML 1.2 (where `2e-4` is a number). Raises UserError with file and line."""
@@ -38,11 +43,7 @@ def check(values: Any) -> None:
         if error.validator == "required":
             missing = sorted(set(error.schema["required"]) - set(error.instance))
             raise UserError(f"params.yaml: missing parameter {', '.join(f'{key}.{name}' if key else name for name in missing)}")
-        allowed = {
-            k: v
-            for k, v in error.schema.items()
-            if k in ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minItems", "minLength", "items", "anyOf")
-        }
+        allowed = {rule: value for rule, value in error.schema.items() if rule in TOLD}
         raise UserError(f"params.yaml: {key} is {json.dumps(error.instance, default=str)}; allowed: {json.dumps(allowed)[1:-1]}")
 
 

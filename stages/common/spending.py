@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 TEMPLATE = 256  # tokens that a chat template may put around the messages: a date, a system prompt of its own (gpt-oss: about 70)
+BOUNDS = ("max_tokens", "max_completion_tokens")  # a request's bound on its answer, and the name that OpenAI's reasoning models know it by
 DUST = 1e-9  # of a cap: what sums of dollars may be off by
 
 
@@ -62,7 +63,7 @@ class Caps:
 def most(body: Mapping, price: Price = FREE) -> Use:
     """The most that a chat request can use: no tokenizer that works on bytes makes more tokens of a text than it has bytes, and `max_tokens` ends the answer.
 
-    A request without `max_tokens` (or its newer name, `max_completion_tokens`) has no bound on its answer; none is counted.
+    A request with none of BOUNDS has no bound on its answer; none is counted.
     """
     return price.use(_written(body) + TEMPLATE, _longest(body))
 
@@ -78,7 +79,7 @@ def _written(body: Mapping) -> int:
 
 
 def _longest(body: Mapping) -> int:
-    return body.get("max_tokens") or body.get("max_completion_tokens") or 0
+    return max(body.get(name) or 0 for name in BOUNDS)
 
 
 class Ledger:

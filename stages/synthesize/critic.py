@@ -9,7 +9,7 @@ from stages.common.answer_store import Answer, key
 from stages.common.characters import fill, spoken_name
 from stages.common.completions import Request, Unanswered
 from stages.synthesize.parsing import NotAChat, parsed
-from stages.synthesize.prompts import SERVED, response_format, written
+from stages.synthesize.prompts import SERVED, request_body, response_format, written
 
 MAX_TOKENS = 600  # five reasons of a sentence each have about 200
 
@@ -25,13 +25,14 @@ ASPECTS = {
 
 def body(chat: dict, card: dict, params: Mapping) -> dict:
     """The request to judge a chat, in the API's own fields."""
-    return {
-        "model": SERVED if params["synthesize.base_url"] is None else params["synthesize.critic"],
-        "temperature": 0.0,
-        "max_tokens": MAX_TOKENS,
-        **({"response_format": response_format("critique")} if params["synthesize.structured"] else {}),
-        "messages": messages(chat, card),
-    }
+    return request_body(
+        params,
+        model=SERVED if params["synthesize.base_url"] is None else params["synthesize.critic"],
+        messages=messages(chat, card),
+        temperature=0.0,
+        max_tokens=MAX_TOKENS,
+        response_format=response_format("critique") if params["synthesize.structured"] else None,
+    )
 
 
 def messages(chat: dict, card: dict) -> list[dict]:

@@ -59,14 +59,17 @@ def read_visitors(path: str) -> dict[str, list[str]]:
 def shown(curated: list[dict], params: Mapping) -> dict[str, list[dict]]:
     """The chats that the teacher may see, by character: those that the hold-out gives to train, without those that curate marked.
 
-    Raises UserError where a character has fewer than a request needs.
+    No user's log leaves the machine: whoever agreed to training has not agreed to that. Raises UserError where a character has fewer than a request needs.
     """
     seed, validation, test = (params[f"holdout.{name}"] for name in ("seed", "validation", "test"))
+    elsewhere = params["synthesize.base_url"] is not None
     allowed: dict[str, list[dict]] = {chat["character"]: [] for chat in curated}
     for chat in sorted(curated, key=lambda c: c["id"]):
-        if split_of(chat, seed, validation, test) == "train" and not chat.get("marks"):
+        private = elsewhere and chat["source"]["kind"] == "log"
+        if split_of(chat, seed, validation, test) == "train" and not chat.get("marks") and not private:
             allowed[chat["character"]].append(chat)
     needed = params["synthesize.examples"]
+    logs = "; logs of users are not sent to synthesize.base_url" if elsewhere else ""
     if poor := [character for character, members in allowed.items() if len(members) < needed]:
-        raise UserError(f"synthesize needs {needed} training chats of each character as examples; {', '.join(poor)} has fewer: add to data/gold/")
+        raise UserError(f"synthesize needs {needed} training chats of each character as examples; {', '.join(poor)} has fewer: add to data/gold/{logs}")
     return allowed

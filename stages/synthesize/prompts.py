@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from stages.common import schemas
 from stages.common.characters import fill, spoken_name
+from stages.common.errors import UserError
+from stages.common.spending import BOUNDS
 from stages.synthesize.draws import LENGTHS, Draw
 
 SERVED = "teacher"  # what the model is called that is served here
@@ -17,17 +19,33 @@ SPEAKERS = {"human": "visitor", "gpt": "character"}  # in a structured answer
 def bodies(drawn: Sequence[Draw], cards: Mapping[str, dict], params: Mapping) -> list[dict]:
     """The first request for each draw, in the API's own fields."""
     local, structured = params["synthesize.base_url"] is None, params["synthesize.structured"]
-    fixed = {
-        "model": SERVED if local else params["synthesize.teacher"],
-        **{name: params[f"synthesize.{name}"] for name in ("temperature", "top_p")},
-        "max_tokens": params["synthesize.answer_tokens"],
-        **({"response_format": response_format("dialogue")} if structured else {}),
-    }
     seed = params["synthesize.seed"]  # vLLM's CPU build takes none with a request: it has one for the whole server
     return [
-        {**fixed, "messages": messages(draw, cards[draw.character], structured), **({} if local else {"seed": seed + number})}
+        request_body(
+            params,
+            model=SERVED if local else params["synthesize.teacher"],
+            messages=messages(draw, cards[draw.character], structured),
+            temperature=params["synthesize.temperature"],
+            top_p=params["synthesize.top_p"],
+            max_tokens=params["synthesize.answer_tokens"],
+            seed=None if local else seed + number,
+            response_format=response_format("dialogue") if structured else None,
+        )
         for number, draw in enumerate(drawn)
     ]
+
+
+def request_body(params: Mapping, **fields: object) -> dict:
+    """The fields of a request, with those of synthesize.request over them; null takes one away.
+
+    Raises UserError where nothing bounds the answer any more: no cap could hold.
+    """
+    body = {name: value for name, value in {**fields, **params["synthesize.request"]}.items() if value is not None}
+    if not any(isinstance(body.get(name), int) for name in BOUNDS):
+        raise UserError(
+            f"params.yaml: synthesize.request takes {BOUNDS[0]} away and bounds the answer by nothing else; expected {BOUNDS[1]}, a number of tokens"
+        )
+    return body
 
 
 def messages(draw: Draw, card: dict, structured: bool) -> list[dict]:

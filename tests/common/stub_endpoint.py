@@ -8,6 +8,7 @@ import ssl
 import struct
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -56,13 +57,15 @@ class Endpoint:
     def __init__(self, answer: Callable[[dict, int], Reply], certificate: Path | None = None):
         self.requests: list[Request] = []
         self.connections = 0
-        now, lock, stub = set(), threading.Lock(), self
+        now, seen, lock, stub = set(), Counter(), threading.Lock(), self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                sent = self.rfile.read(int(self.headers["Content-Length"]))
+                body = json.loads(sent)
                 with lock:
-                    count = 1 + sum(earlier.body == body for earlier in stub.requests)
+                    seen[sent] += 1
+                    count = seen[sent]
                     now.add(self)
                     headers = {name.lower(): value for name, value in self.headers.items()}
                     stub.requests.append(Request(self.path, headers, body, time.monotonic(), len(now)))

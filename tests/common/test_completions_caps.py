@@ -12,6 +12,7 @@ import pytest
 from stages.common import completions
 from stages.common.answer_store import Answer, AnswerStore
 from stages.common.completions import ATTEMPTS, Request, Terms, Unanswered
+from stages.common.inference_server import free_port
 from stages.common.spending import FREE, Caps, Ledger, Price, Use, likely, most
 from tests.common.stub_endpoint import Endpoint, Reply, completion
 
@@ -100,8 +101,9 @@ def test_a_second_run_with_a_higher_cap_asks_only_for_the_rest_and_counts_what_t
     assert len({str(sent.body) for sent in stub.requests}) == len(stub.requests) == COUNT
 
 
-def test_what_may_have_been_paid_for_and_lost_counts_at_its_most() -> None:
-    with Endpoint(lambda body, count: Reply(completion("Lost"), cut=10)) as stub:
+@pytest.mark.parametrize("lost", [{"cut": 10}, {"cut": 0}, {"hang_up": True}], ids=["in mid-body", "after the header", "before it"])
+def test_what_may_have_been_paid_for_and_lost_counts_at_its_most(lost: dict) -> None:
+    with Endpoint(lambda body, count: Reply(completion("Lost"), **lost)) as stub:
         ledger = Ledger(Caps(requests=3))
         (outcome,) = ask(stub.url, ledger, count=1)
     assert outcome.capped and len(stub.requests) == 3
@@ -116,6 +118,13 @@ def test_what_an_endpoint_turns_away_counts_nothing(status: int) -> None:
         (outcome,) = ask(stub.url, ledger, count=1)
     assert outcome.text == "Yes." and len(stub.requests) == ATTEMPTS
     assert ledger.spent.requests == 1
+
+
+def test_a_connection_that_is_refused_counts_nothing() -> None:
+    ledger = Ledger(Caps(requests=1))
+    (outcome,) = ask(f"http://127.0.0.1:{free_port()}/v1", ledger, count=1)
+    assert "Connect call failed" in outcome.why and not outcome.capped
+    assert ledger.spent == Use()
 
 
 def test_so_many_requests_a_minute_and_no_more() -> None:

@@ -94,6 +94,7 @@ def test_every_way_to_write_a_learning_rate_is_a_number(tmp_path: Path, written:
         ("holdout.test", "-0.1", "-0.1", '"exclusiveMinimum": 0'),
         ("filter.min_words", "0", "0", '"minimum": 1'),
         ("filter.max_repeated_in_reply", "1.01", "1.01", '"maximum": 1'),
+        ("synthesize.request", "{stream: true}", '"stream"', '"enum": ["model", "messages", "n", "stream", "response_format"]'),
         ("synthesize.base_url", "ftp://here", '"ftp://here"', '"pattern": "^https?://"'),
     ],
 )
@@ -134,7 +135,10 @@ def test_an_unknown_parameter_is_named_with_those_that_there_are(tmp_path: Path)
 
 def test_an_unknown_parameter_in_a_group_is_named_with_its_group(tmp_path: Path) -> None:
     said = refusal(laid_out(tmp_path, PARAMETERS.replace("  min_words: 8", "  min_words: 8\n  min_word: 9", 1)))
-    assert said == "params.yaml: unknown parameter filter.min_word; allowed here: max_repeated_across_turns, max_repeated_in_reply, max_words, min_words"
+    assert (
+        said
+        == "params.yaml: unknown parameter filter.min_word; allowed here: max_repeated_across_turns, max_repeated_in_reply, max_words, min_critique, min_words"
+    )
 
 
 def test_names_that_are_no_text_are_unknown_parameters_too(tmp_path: Path) -> None:

@@ -140,8 +140,9 @@ def test_the_order_of_the_scenario_file_says_nothing_and_another_seed_draws_othe
     assert draws(20, 4, PRODUCT) != draws(20, 3, PRODUCT)
 
 
-def parameters(seed: int, validation: float, test: float, examples: int = 2) -> dict:
-    return {"holdout.seed": seed, "holdout.validation": validation, "holdout.test": test, "synthesize.examples": examples}
+def parameters(seed: int, validation: float, test: float, examples: int = 2, base_url: str | None = None) -> dict:
+    asked = {"synthesize.examples": examples, "synthesize.base_url": base_url}
+    return {"holdout.seed": seed, "holdout.validation": validation, "holdout.test": test, **asked}
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -162,6 +163,14 @@ def test_a_chat_in_which_the_character_speaks_for_the_visitor_is_no_example() ->
     chats = chats_in("train", 4)
     marked = [{**chats[0], "marks": ["speaks-for-user"]}, *chats[1:]]
     assert {chat["id"] for chat in shown(marked, parameters(**HOLDOUT))["sherlock-holmes"]} == {chat["id"] for chat in chats[1:]}
+
+
+def test_no_users_log_is_sent_to_an_endpoint() -> None:
+    chats = [plain_chat(n, kind=kind) for n, kind in enumerate(["gold", "log", "book", "import"] * 10)]
+    here, there = (shown(chats, parameters(**HOLDOUT, base_url=url))["sherlock-holmes"] for url in (None, "https://api.example.org/v1"))
+    assert there == [chat for chat in here if chat["source"]["kind"] != "log"] != here
+    with pytest.raises(UserError, match="sherlock-holmes has fewer: add to data/gold/; logs of users are not sent"):
+        shown([plain_chat(n, kind="log") for n in range(40)], parameters(**HOLDOUT, base_url="https://api.example.org/v1"))
 
 
 def test_what_is_shown_does_not_depend_on_the_order_of_the_file() -> None:

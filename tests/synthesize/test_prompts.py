@@ -9,6 +9,7 @@ import pytest
 
 from stages.common.answer_store import Answer
 from stages.common.characters import read
+from stages.common.errors import UserError
 from stages.common.holdout import split_of
 from stages.common.schemas import fault
 from stages.synthesize import critic
@@ -33,6 +34,7 @@ PARAMETERS = {
     "synthesize.temperature": 0.7,
     "synthesize.top_p": 0.9,
     "synthesize.answer_tokens": 300,
+    "synthesize.request": {},
 }
 
 
@@ -98,6 +100,20 @@ def test_a_request_to_an_endpoint_has_its_model_sampling_and_a_seed_of_its_own()
 def test_a_request_to_the_teacher_served_here_has_no_seed_which_its_server_would_refuse() -> None:
     (body,) = bodies([DRAW], {"sherlock-holmes": CARD}, {**PARAMETERS, "synthesize.base_url": None})
     assert body["model"] == "teacher" and "seed" not in body
+
+
+def test_other_fields_go_with_every_request_and_null_takes_one_away() -> None:
+    other = {"frequency_penalty": 0.6, "max_tokens": None, "max_completion_tokens": 4000, "temperature": None, "seed": None}
+    parameters = {**PARAMETERS, "synthesize.request": other}
+    (body,) = bodies([DRAW], {"sherlock-holmes": CARD}, parameters)
+    judged = critic.body(CHAT, CARD, parameters)
+    assert set(body) == {"model", "messages", "top_p", "frequency_penalty", "max_completion_tokens"} and body["frequency_penalty"] == 0.6
+    assert set(judged) == {"model", "messages", "frequency_penalty", "max_completion_tokens"} and judged["max_completion_tokens"] == 4000
+
+
+def test_a_request_whose_answer_nothing_bounds_is_refused() -> None:
+    with pytest.raises(UserError, match="synthesize.request takes max_tokens away.* expected max_completion_tokens"):
+        bodies([DRAW], {"sherlock-holmes": CARD}, {**PARAMETERS, "synthesize.request": {"max_tokens": None}})
 
 
 def test_structured_output_is_asked_for_by_the_schema_that_answers_are_checked_by() -> None:
