@@ -14,6 +14,9 @@ PASSED = (
     "gradient_checkpointing", "eval_steps", "seed",
 )  # fmt: skip
 
+# Axolotl's keys that the pipeline sets: by dvc.yaml's files and the run's own folder.
+OURS = ("base_model", "datasets", "test_datasets", "output_dir", "dataset_prepared_path")
+
 # How a chat becomes tokens and which of them count, in training and in scoring alike.
 DATASET = {
     "type": "chat_template",
@@ -33,8 +36,8 @@ def precision(wanted: bool | str, gpu: bool, cpu_flags: set[str]) -> bool:
 def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: bool) -> dict:
     """The Axolotl config of a run that reads data/splits/ and works in `scratch`.
 
-    Keys of the `axolotl` parameter win over everything but the paths; our plugin stands behind its plugins. Raises UserError
-    where one has a parameter of its own, which the model card and `lora_alpha` follow.
+    Keys of the `axolotl` parameter win over the rest; our plugin stands behind its plugins. Raises UserError where one has a
+    parameter of its own, which the model card and `lora_alpha` follow, or would move what the pipeline reads and writes.
     """
     config = {name: params[name] for name in PASSED}
     config["lora_alpha"] = params["lora_alpha"] or 2 * params["lora_r"]
@@ -62,6 +65,8 @@ def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: 
         config |= {f"lora_{part}_kernel": False for part in ("mlp", "qkv", "o", "embedding")}
     if taken := sorted({*PASSED, "lora_alpha", "bf16"} & params["axolotl"].keys()):
         raise UserError(f"params.yaml: axolotl.{taken[0]} is {params['axolotl'][taken[0]]!r}; {taken[0]} is a parameter of its own: set that")
+    if moved := sorted(set(OURS) & params["axolotl"].keys()):
+        raise UserError(f"params.yaml: axolotl.{moved[0]} cannot be set: the pipeline says what is read and written; expected any other key of Axolotl's")
     if not isinstance(params["axolotl"].get("plugins", []), list):
         raise UserError(f"params.yaml: axolotl.plugins is {params['axolotl']['plugins']!r}; expected a list")
     config |= params["axolotl"]

@@ -54,7 +54,7 @@ def run(folder: Path, *arguments: str, **variables: str) -> subprocess.Completed
 def project(curated: Path, folder: Path, **changed: object) -> Path:
     """A project of its own whose `synthesize` parameters are `changed`."""
     shutil.copytree(curated, folder, dirs_exist_ok=True)
-    return change(folder, **{"api_key_env": VARIABLE, "teacher": "stub-teacher", "concurrency": 4, "seed": 7, **changed})
+    return change(folder, **{"api_key_env": VARIABLE, "teacher": "stub-teacher", "concurrency": 4, "seed": 7, "answer_tokens": 300, **changed})
 
 
 def change(folder: Path, **changed: object) -> Path:

@@ -71,7 +71,8 @@ def test_plugins_that_are_no_list_are_refused() -> None:
 
 @pytest.mark.parametrize("name", ["base_model", "datasets", "test_datasets", "output_dir", "dataset_prepared_path"])
 def test_no_key_under_axolotl_moves_a_path(name: str) -> None:
-    assert config(axolotl={name: "/somewhere/else"})[name] == config()[name]
+    with pytest.raises(UserError, match=f"axolotl.{name} cannot be set: the pipeline says what is read and written"):
+        config(axolotl={name: "/somewhere/else"})
 
 
 def test_the_paths_are_the_splits_the_base_and_the_runs_own_folder() -> None:
