@@ -12,7 +12,7 @@ import pytest
 
 from stages.common.chats import normal, words
 from stages.common.schemas import fault
-from stages.filter.rules import trigram_overlap
+from stages.filter.repetition import overlap
 from tests.project import ROOT
 
 TOPICS = {
@@ -184,5 +184,5 @@ def test_the_text_is_plain_without_markup_curly_quotes_or_outer_spaces(gold: Gol
 
 
 def test_no_chat_repeats_itself_as_filter_measures_it(gold: Gold) -> None:
-    worst = max(trigram_overlap(a["value"], b["value"]) for chat in gold.chats for a, b in combinations(chat, 2))
+    worst = max(overlap(normal(a["value"]).split(), normal(b["value"]).split()) for chat in gold.chats for a, b in combinations(chat, 2))
     assert worst < 0.3

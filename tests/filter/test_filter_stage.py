@@ -52,7 +52,6 @@ def test_kept_and_dropped_are_what_came_in(project: Project) -> None:
         "dropped_assistant_speech": 1,
         "dropped_character_break": 1,
         "dropped_repetition": 2,
-        "dropped_critique": 0,
         "dropped_duplicate": 1,
         "synthetic_in": 6,
         "synthetic_kept": 1,

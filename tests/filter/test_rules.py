@@ -6,16 +6,17 @@ import random
 
 import pytest
 
-from stages.common.chats import words
-from stages.filter.rules import Drop, Limits, duplicates, judge, repeated_share, trigram_overlap
+from stages.common.chats import normal, words
+from stages.filter.duplicates import duplicates
+from stages.filter.repetition import overlap, repeated_share
+from stages.filter.rules import judge
+from stages.filter.talk import Drop
 from tests.chats import make_chat, plain_chat, prose
-
-LIMITS = Limits(min_words=8, max_words=120, max_repeated_in_reply=0.15, max_repeated_across_turns=0.5, min_critique=None)
-NAME = "Sherlock Holmes"
+from tests.filter.rules import drop, limits, talk
 
 
-def drop(*said: str) -> Drop | None:
-    return judge(make_chat(*said), NAME, LIMITS)
+def share_of(text: str) -> float:
+    return repeated_share(normal(text).split())
 
 
 @pytest.mark.parametrize("count, expected", [(7, Drop("length.short", 7, 8)), (8, None), (120, None), (121, Drop("length.long", 121, 120))])
@@ -57,37 +58,36 @@ def test_a_break_of_character_drops_the_chat_and_is_quoted(reply: str, rule: str
 
 
 def test_the_name_that_is_looked_for_is_the_characters_own() -> None:
-    chat = make_chat("Question?", "Irene Adler: " + prose(5))
-    assert judge(chat, NAME, LIMITS) is None
-    assert judge(chat, "Irene Adler", LIMITS).rule == "character_break.name_prefix"
+    said = "Question?", "Irene Adler: " + prose(5)
+    assert drop(*said) is None
+    assert drop(*said, name="Irene Adler").rule == "character_break.name_prefix"
 
 
 def test_a_reply_that_says_the_same_again_is_dropped_with_its_share() -> None:
     phrase = "you have come from the station"  # 6 words, twice among 20
     reply = f"{phrase} {prose(1, 8)} {phrase}"
-    assert repeated_share(reply) == pytest.approx(12 / 20)
+    assert share_of(reply) == pytest.approx(12 / 20)
     assert drop("Question?", reply) == Drop("repetition.in_reply", 0.6, 0.15)
 
 
 def test_a_repeated_phrase_of_four_words_is_style_and_no_loop() -> None:
-    assert repeated_share(f"you have come again {prose(1, 8)} you have come again") == 0.0
+    assert share_of(f"you have come again {prose(1, 8)} you have come again") == 0.0
 
 
 @pytest.mark.parametrize("text, share", [("", 0.0), ("one two three four", 0.0), ("go " * 10, 1.0), ("Go, GO! go? go; go: go.", 1.0)])
 def test_the_share_of_repeated_words_at_its_ends(text: str, share: float) -> None:
-    assert repeated_share(text) == share
+    assert share_of(text) == share
 
 
 def test_a_share_at_the_threshold_is_kept() -> None:
     phrase = "you have come from there"
     reply = f"{phrase} {prose(1, 10)} {phrase}"
-    at = Limits(8, 120, repeated_share(reply), 0.5, None)
-    assert repeated_share(reply) == 0.5
-    assert judge(make_chat("Question?", reply), NAME, at) is None
+    assert share_of(reply) == 0.5
+    assert drop("Question?", reply, max_repeated_in_reply=0.5) is None
 
 
 @pytest.mark.parametrize(
-    "a, b, overlap",
+    "a, b, expected",
     [
         ("a b c d", "a b c d", 1.0),
         ("a b c d", "A, b; C d!", 1.0),
@@ -99,8 +99,9 @@ def test_a_share_at_the_threshold_is_kept() -> None:
         ("", "", 1.0),
     ],
 )
-def test_the_overlap_of_two_texts_is_the_jaccard_of_their_trigrams(a: str, b: str, overlap: float) -> None:
-    assert trigram_overlap(a, b) == trigram_overlap(b, a) == pytest.approx(overlap)
+def test_the_overlap_of_two_texts_is_the_jaccard_of_their_trigrams(a: str, b: str, expected: float) -> None:
+    one, other = normal(a).split(), normal(b).split()
+    assert overlap(one, other) == overlap(other, one) == pytest.approx(expected)
 
 
 def test_a_reply_that_repeats_the_visitor_or_an_earlier_reply_is_dropped_with_the_overlap() -> None:
@@ -116,7 +117,7 @@ def test_a_visitor_who_repeats_the_character_is_no_fault_of_the_reply() -> None:
 def test_the_system_prompt_is_no_turn_that_a_reply_could_repeat() -> None:
     chat = make_chat("Question?", prose(1))
     chat["conversations"][0]["value"] = prose(1)
-    assert judge(chat, NAME, LIMITS) is None
+    assert judge(talk(chat), limits()) is None
 
 
 def test_of_two_reasons_the_cheaper_rule_is_named() -> None:
@@ -170,8 +171,8 @@ def judged(*scores: int) -> dict:
     ],
 )
 def test_a_chat_whose_critique_is_low_on_the_mean_is_dropped_with_the_figure(scores: tuple, least: float | None, expected: Drop | None) -> None:
-    assert judge(judged(*scores), NAME, Limits(8, 120, 0.15, 0.5, least)) == expected
+    assert judge(talk(judged(*scores)), limits(min_critique=least)) == expected
 
 
 def test_a_chat_that_nobody_judged_passes() -> None:
-    assert judge(make_chat("Question?", prose(1)), NAME, Limits(8, 120, 0.15, 0.5, 5)) is None
+    assert drop("Question?", prose(1), min_critique=5) is None
