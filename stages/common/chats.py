@@ -37,6 +37,21 @@ def read(path: str | Path) -> list[dict]:
     return chats
 
 
+def parse(line: bytes) -> dict:
+    """The chat of a line. Raises ValueError, one sentence, where it is none."""
+    try:
+        value = json.loads(line.decode())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: byte {line[error.start]:#x}") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at column {error.colno}") from None
+    except RecursionError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if problem := fault("chat", value) or out_of_turn(value):
+        raise ValueError(problem)
+    return value
+
+
 def out_of_turn(chat: dict) -> str | None:
     """None where a system turn stands first, then human and gpt in turn, else one sentence."""
     speakers = [turn["from"] for turn in chat["conversations"]]

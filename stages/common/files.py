@@ -42,18 +42,23 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 @contextmanager
-def new_lines(path: str | Path) -> Iterator[Callable[[Mapping], None]]:
-    """Yield a function that adds one record to a JSONL file; the file takes its place when the block ends well. Nothing is held in memory."""
+def new_lines(path: str | Path) -> Iterator[Callable[[Mapping | bytes], None]]:
+    """Yield a function that adds one record, or the bytes of one, to a JSONL file, which takes its place when the block ends well. Nothing is held in memory."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(beside, "wb") as file:
-            yield lambda record: file.write(json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+            yield lambda record: file.write((record if isinstance(record, bytes) else to_json(record)) + b"\n")
         _flush(beside)
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def to_json(record: Mapping) -> bytes:
+    """A record as one line of a JSONL file, without the line's end."""
+    return json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
 
 
 def write_jsonl(path: str | Path, records: Iterable[Mapping]) -> None:

@@ -8,6 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
@@ -33,6 +34,16 @@ def validator(name: str) -> Draft202012Validator:
     schema = json.loads((FOLDER / f"{name}.schema.json").read_text(encoding="utf-8"))
     Draft202012Validator.check_schema(schema)
     return VALIDATOR(schema)
+
+
+@cache
+def _quick(name: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(validator(name).schema)
+
+
+def fits(name: str, value: Any) -> bool:
+    """Whether `value` fits the schema, in a hundredth of the time that `fault` takes to say why not."""
+    return _quick(name).is_valid(value)
 
 
 def fault(name: str, value: Any) -> str | None:

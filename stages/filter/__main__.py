@@ -4,41 +4,46 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 
-from stages.common import characters, chats, children
+from tqdm import tqdm
+
+from stages.common import characters, children, rows
 from stages.common.errors import UserError, run
-from stages.common.files import write_json, write_jsonl
+from stages.common.files import new_lines, to_json, write_json
 from stages.common.params import load
+from stages.filter.balance import Row, capped, steered
 from stages.filter.duplicates import duplicates
-from stages.filter.rules import RULES, judge
-from stages.filter.talk import Drop, Limits, Role, Talk
+from stages.filter.rules import RULES
+from stages.filter.survey import KINDS, SPLITS, Survey, Terms, joined, survey
+from stages.filter.talk import Drop, Limits, Role
+
+INCOMING = ("data/curated/chats.jsonl", "data/synthetic/chats.jsonl")
+KEPT, REJECTS = "data/filtered/chats.jsonl", "data/filtered/rejects.jsonl"
 
 
 def main() -> None:
     children.end_with_caller()
     params = load("filter")
-    limits, off = Limits(**{name: params[f"filter.{name}"] for name in Limits.__dataclass_fields__}), left_out(params)
-    roles = {character: role(card) for character, card in characters.read_all().items()}
-    incoming = chats.read("data/curated/chats.jsonl") + chats.read("data/synthetic/chats.jsonl")
-    if strangers := {chat["character"] for chat in incoming} - set(roles):
-        raise UserError(f"no character card for {', '.join(sorted(strangers))}; cards: {', '.join(roles)}")
-    drops = {chat["id"]: drop for chat in incoming if (drop := judge(Talk(chat, roles[chat["character"]]), limits, off))}
-    for dropped, kept in duplicates([chat for chat in incoming if chat["id"] not in drops]).items():
-        drops[dropped] = Drop("duplicate.exact", kept, "each chat once")
-    remaining = [chat for chat in incoming if chat["id"] not in drops]
-    if not remaining:
-        raise UserError(f"filter dropped all {len(incoming)} chats; see data/filtered/rejects.jsonl of the last good run, or loosen filter.* in params.yaml")
-    write_jsonl("data/filtered/chats.jsonl", remaining)
-    write_jsonl("data/filtered/rejects.jsonl", [{"id": c["id"], **vars(drops[c["id"]]), "chat": c} for c in incoming if c["id"] in drops])
-    write_json("metrics/filter.json", counts(incoming, drops))
+    parts = [piece for path in INCOMING for piece in rows.pieces(path)]
+    looked = rows.over(parts, partial(survey, terms=terms(params)))
+    found = joined(list(tqdm(looked, "filter", len(parts), unit=" pieces", delay=3)))
+    drops = found.drops | duplicates(found, params["filter.near_duplicate"])
+    drops |= balanced(found, drops, params)
+    if len(drops) == len(found):
+        raise UserError(f"filter dropped all {len(found)} chats; see {REJECTS} of the last good run, or loosen filter.* in params.yaml")
+    write(found, drops)
+    write_json("metrics/filter.json", counts(found, drops))
 
 
-def left_out(params: Mapping) -> frozenset[str]:
-    """The rules that filter.off names. Raises UserError where there is no such rule."""
+def terms(params: Mapping) -> Terms:
+    """What chats are judged by. Raises UserError where filter.off names no rule."""
     off = frozenset(params["filter.off"])
     if unknown := sorted(off - set(RULES)):
         raise UserError(f"params.yaml: filter.off names {', '.join(unknown)}; the rules are {', '.join(RULES)}")
-    return off
+    limits = Limits(**{name: params[f"filter.{name}"] for name in Limits.__dataclass_fields__})
+    holdout = params["holdout.seed"], params["holdout.validation"], params["holdout.test"]
+    return Terms({name: role(card) for name, card in characters.read_all().items()}, limits, off, holdout)
 
 
 def role(card: Mapping) -> Role:
@@ -47,17 +52,52 @@ def role(card: Mapping) -> Role:
     return Role(card["name"], known.get("year"), tuple(known.get("catch_phrases", ())))
 
 
-def counts(incoming: list[dict], drops: Mapping[str, Drop]) -> dict[str, int]:
+def balanced(found: Survey, drops: Mapping[int, Drop], params: Mapping) -> dict[int, Drop]:
+    """Drops of training chats that would drown the others."""
+    caps = {name: params[f"filter.max_per_{name}"] for name in ("scenario", "character", "source")}
+    if params["filter.length_target"] is None and not any(caps.values()):
+        return {}
+    training = {number: row(found, number) for number in range(len(found)) if number not in drops and SPLITS[found.split[number]] == "train"}
+    new = {}
+    if params["filter.length_target"] == "gold":
+        gold = [one.words for one in training.values() if one.kind == "gold"]
+        new = steered({number: one for number, one in training.items() if one.kind == "synthetic"}, gold, params["filter.seed"])
+    return new | capped({number: one for number, one in training.items() if number not in new}, caps, params["filter.seed"])
+
+
+def row(found: Survey, number: int) -> Row:
+    """A chat as balance looks at it."""
+    kind = int(found.kind[number])
+    mean = found.words[number] / found.replies[number]
+    return Row(found.ids[number], KINDS[kind], kind, found.characters[number], found.scenarios[number], float(mean))
+
+
+def write(found: Survey, drops: Mapping[int, Drop]) -> None:
+    """Write the lines of the kept chats as they came, and those of the dropped with the reason, in the order in which they came."""
+    files = [open(path, "rb") for path in found.paths]
+    with new_lines(KEPT) as keep, new_lines(REJECTS) as reject:
+        for number, (path, start, end) in enumerate(zip(found.path.tolist(), found.start.tolist(), found.end.tolist(), strict=True)):
+            files[path].seek(start)
+            line = files[path].read(end - start).strip()
+            if drop := drops.get(number):
+                reject(to_json({"id": found.ids[number], **vars(drop)})[:-1] + b', "chat": ' + line + b"}")
+            else:
+                keep(line)
+    for file in files:
+        file.close()
+
+
+def counts(found: Survey, drops: Mapping[int, Drop]) -> dict[str, int]:
     """Chats in = kept + dropped, the dropped by family of rule."""
     by_family = Counter(drop.rule.partition(".")[0] for drop in drops.values())
-    synthetic = [chat["id"] for chat in incoming if chat["source"]["kind"] == "synthetic"]
+    synthetic = set((found.kind == KINDS.index("synthetic")).nonzero()[0].tolist())
     return {
-        "in": len(incoming),
-        "kept": len(incoming) - len(drops),
+        "in": len(found),
+        "kept": len(found) - len(drops),
         "dropped": len(drops),
         **{f"dropped_{family}": count for family, count in sorted(by_family.items())},
         "synthetic_in": len(synthetic),
-        "synthetic_kept": sum(chat not in drops for chat in synthetic),
+        "synthetic_kept": len(synthetic - set(drops)),
     }
 
 

@@ -1,23 +1,25 @@
-"""Of chats that say the same, one stays."""
+"""Of chats that say the same, or nearly, one stays: the first in `best_first`."""
 
 from __future__ import annotations
 
-from stages.common.chats import normal
+import numpy as np
 
-# Of equal chats the one nearest to a human hand stays.
-PREFERENCE = ("gold", "log", "import", "book", "synthetic")
-
-
-def key(chat: dict) -> str:
-    """What makes two chats exact duplicates: all turns, without case, punctuation and spacing."""
-    return "\n".join(normal(turn["value"]) for turn in chat["conversations"] if turn["from"] != "system")
+from stages.filter.near_duplicates import twins
+from stages.filter.survey import Survey, best_first
+from stages.filter.talk import Drop
 
 
-def duplicates(chats: list[dict]) -> dict[str, str]:
-    """Of chats with the same words, the ids to drop, each with the id that is kept."""
-    kept: dict[str, str] = {}
-    dropped: dict[str, str] = {}
-    for chat in sorted(chats, key=lambda c: (PREFERENCE.index(c["source"]["kind"]), c["id"])):
-        if (first := kept.setdefault(key(chat), chat["id"])) != chat["id"]:
-            dropped[chat["id"]] = first
-    return dropped
+def duplicates(found: Survey, near: float) -> dict[int, Drop]:
+    """Drops of chats, by number, that say the same as a better one, and then of those whose similarity to a kept one is `near` or more (1 leaves these)."""
+    order = best_first(found)
+    drops, different = {}, []
+    first: dict[int, int] = {}
+    for number, said in zip(order.tolist(), found.said[order].tolist(), strict=True):
+        if (kept := first.setdefault(said, number)) == number:
+            different.append(number)
+        else:
+            drops[number] = Drop("duplicate.exact", found.ids[kept], "each chat once")
+    if near < 1:
+        for number, (kept, alike) in twins(found.bands, np.array(different, np.int64), near, found.shingles.of).items():
+            drops[number] = Drop("duplicate.near", found.ids[kept], f"less than {near:g} of the trigrams in common, not {alike:.3f}")
+    return drops

@@ -1,0 +1,122 @@
+"""One look at every chat: what the rules say of it, and, in columns, what duplicates and balance ask of it later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+
+from stages.common import rows
+from stages.common.errors import UserError
+from stages.common.holdout import split_of
+from stages.filter.near_duplicates import Shingles, bands, shingles
+from stages.filter.rules import judge
+from stages.filter.talk import Drop, Limits, Role, Talk
+
+# Which of several chats that say the same stays: one that is measured with, before one that is trained on; then the one nearest to a human hand.
+SPLITS = ("test", "validation", "train")
+KINDS = ("gold", "log", "import", "book", "synthetic")
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What every chat is judged by: the roles by character, the limits, the rules that are left out, and the hold-out's parameters."""
+
+    roles: Mapping[str, Role]
+    limits: Limits
+    off: frozenset[str]
+    holdout: tuple[int, float, float]
+
+
+@dataclass
+class Survey:
+    """The chats of a piece, or of several joined, by number from 0; arrays have one entry a chat."""
+
+    paths: list[str]
+    path: np.ndarray
+    """Number in `paths`."""
+    start: np.ndarray
+    end: np.ndarray
+    """Bytes of the line in its file."""
+    ids: list[str]
+    characters: list[str]
+    scenarios: list[str | None]
+    split: np.ndarray
+    """Number in SPLITS."""
+    kind: np.ndarray
+    """Number in KINDS."""
+    words: np.ndarray
+    """Of all replies."""
+    replies: np.ndarray
+    said: np.ndarray
+    """64 bits of all turns in normal form: equal where two chats say the same."""
+    shingles: Shingles
+    bands: np.ndarray
+    drops: dict[int, Drop]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def survey(piece: rows.Piece, terms: Terms) -> Survey:
+    """Look at the chats of a piece. Raises UserError for one that is no chat, or of a character without a card."""
+    starts, ends, ids, characters, scenarios, splits, kinds, words, replies, said, texts, drops = [], [], [], [], [], [], [], [], [], [], [], {}
+    for start, end, chat in rows.read(piece):
+        if chat["character"] not in terms.roles:
+            raise UserError(f"{piece.path}: chat {chat['id']} is of {chat['character']}, who has no character card; cards: {', '.join(terms.roles)}")
+        talk = Talk(chat, terms.roles[chat["character"]])
+        if drop := judge(talk, terms.limits, terms.off):
+            drops[len(ids)] = drop
+        starts.append(start)
+        ends.append(end)
+        ids.append(chat["id"])
+        characters.append(chat["character"])
+        scenarios.append(chat["source"].get("scenario"))
+        splits.append(SPLITS.index(split_of(chat, *terms.holdout)))
+        kinds.append(KINDS.index(chat["source"]["kind"]))
+        words.append(sum(map(len, talk.reply_words)))
+        replies.append(len(talk.replies))
+        said.append(fingerprint(talk))
+        texts.append([] if drop else [word for reply in talk.reply_words for word in reply])
+    column = shingles(texts)
+    return Survey(
+        [piece.path], np.zeros(len(ids), np.uint8), np.array(starts, np.int64), np.array(ends, np.int64), ids, characters, scenarios,
+        np.array(splits, np.uint8), np.array(kinds, np.uint8), np.array(words, np.int32), np.array(replies, np.int32),
+        np.array(said, np.uint64), column, bands(column), drops,
+    )  # fmt: skip
+
+
+def fingerprint(talk: Talk) -> int:
+    """64 bits of what both say, without case, punctuation and spacing."""
+    turns = (" ".join(words) for pair in zip(talk.asked_words, talk.reply_words, strict=True) for words in pair)
+    return int.from_bytes(blake2b("\n".join(turns).encode(), digest_size=8).digest(), "big")
+
+
+def joined(parts: list[Survey]) -> Survey:
+    """One survey of the chats of all, in their order."""
+    paths = list(dict.fromkeys(path for part in parts for path in part.paths))
+    firsts = np.cumsum([0, *map(len, parts)]).tolist()
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    def chain(name: str) -> list:
+        return [value for part in parts for value in getattr(part, name)]
+
+    lengths = np.concatenate([np.diff(part.shingles.starts) for part in parts])
+    return Survey(
+        paths, np.concatenate([np.full(len(part), paths.index(part.paths[0]), np.uint8) for part in parts]),
+        column("start"), column("end"), chain("ids"), chain("characters"), chain("scenarios"), column("split"), column("kind"), column("words"), column("replies"),
+        column("said"), Shingles(np.concatenate([part.shingles.hashes for part in parts]), np.concatenate([[0], np.cumsum(lengths)])), column("bands"),
+        {first + number: drop for first, part in zip(firsts, parts, strict=False) for number, drop in part.drops.items()},
+    )  # fmt: skip
+
+
+def best_first(found: Survey) -> np.ndarray:
+    """The numbers of the chats that no rule has dropped, in the order in which one is kept before another; the id decides between equals."""
+    left = np.array([number for number in range(len(found)) if number not in found.drops], np.int64)
+    names = np.array([found.ids[number] for number in left.tolist()])
+    order = np.lexsort((names, -found.words[left], found.kind[left], found.split[left]))
+    return left[order]
