@@ -54,7 +54,11 @@ def role(card: Mapping) -> Role:
 
 def balanced(found: Survey, drops: Mapping[int, Drop], params: Mapping) -> dict[int, Drop]:
     """Drops of training chats that would drown the others."""
-    caps = {name: params[f"filter.max_per_{name}"] for name in ("scenario", "character", "source")}
+    caps = {
+        "scenario": params["filter.max_per_scenario"],
+        "character": params["filter.max_per_character"],
+        "source": params["filter.max_per_source"],
+    }
     if params["filter.length_target"] is None and not any(caps.values()):
         return {}
     training = {number: row(found, number) for number in range(len(found)) if number not in drops and SPLITS[found.split[number]] == "train"}

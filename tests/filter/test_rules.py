@@ -7,11 +7,10 @@ import random
 import pytest
 
 from stages.common.chats import normal, words
-from stages.filter.duplicates import duplicates
 from stages.filter.repetition import overlap, repeated_share
 from stages.filter.rules import judge
 from stages.filter.talk import Drop
-from tests.chats import make_chat, plain_chat, prose
+from tests.chats import make_chat, prose
 from tests.filter.rules import drop, limits, talk
 
 
@@ -122,24 +121,6 @@ def test_the_system_prompt_is_no_turn_that_a_reply_could_repeat() -> None:
 
 def test_of_two_reasons_the_cheaper_rule_is_named() -> None:
     assert drop("Question?", "As an AI, no.").rule == "length.short"
-
-
-def test_duplicates_keep_the_chat_nearest_to_a_human_hand() -> None:
-    by_kind = {kind: plain_chat(1, kind=kind) for kind in ("synthetic", "book", "import", "log", "gold")}
-    for order in range(5):
-        chats = list(by_kind.values())
-        random.Random(order).shuffle(chats)
-        assert duplicates(chats) == {chat["id"]: by_kind["gold"]["id"] for kind, chat in by_kind.items() if kind != "gold"}
-
-
-def test_chats_that_differ_only_in_case_points_and_spaces_are_duplicates() -> None:
-    first, second = make_chat("Who was it?", "The verger, sir."), make_chat("who was it", "The  VERGER sir!", kind="synthetic")
-    assert duplicates([second, first]) == {second["id"]: first["id"]}
-
-
-@pytest.mark.parametrize("said", [("Who was it?", "The verger."), ("Who was it?", "The verger, sir.", "Truly?", "Truly."), ("Who was it? The verger,", "sir.")])
-def test_one_other_word_or_turn_makes_another_chat(said: tuple[str, ...]) -> None:
-    assert duplicates([make_chat("Who was it?", "The verger, sir."), make_chat(*said)]) == {}
 
 
 def test_what_the_rules_let_pass_has_no_reply_outside_the_limits() -> None:
