@@ -11,7 +11,7 @@ import numpy as np
 
 from stages.filter.talk import Drop
 
-OVER = 1.25  # times its share of the gold that a class of lengths may have of the synthetic chats
+OVER = 1.25  # times its share of the gold that a class of lengths may have of all training chats
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,23 @@ def capped(rows: Mapping[int, Row], caps: Mapping[str, int | None], seed: int) -
 
 
 def steered(synthetic: Mapping[int, Row], gold: Sequence[float], seed: int) -> dict[int, Drop]:
-    """Drops synthetic chats until no class of lengths has more than OVER times its share of the gold: the gold's quartiles are the borders."""
+    """Drops synthetic chats until, of gold and synthetic ones together, no class of lengths has more than OVER times its share of the gold alone.
+
+    Classes lie between the quartiles of `gold`, the mean words of a reply in each gold chat.
+    """
     if len(gold) < 4:
         return {}
     borders = np.quantile(gold, [0.25, 0.5, 0.75])
-    shares = np.bincount(np.searchsorted(borders, gold), minlength=4) / len(gold)
+    people = np.bincount(np.searchsorted(borders, gold), minlength=4)
     classes: dict[int, list[int]] = defaultdict(list)
     for number in sorted(synthetic, key=lambda number: luck(synthetic[number].id, seed)):
         classes[int(np.searchsorted(borders, synthetic[number].words))].append(number)
     left = np.array([len(classes[name]) for name in range(4)], float)
     while True:  # each pass lowers the total, and with it what every class may have
-        allowed = np.maximum(np.floor(OVER * shares * left.sum()), 1)
+        allowed = np.floor(OVER * people / len(gold) * (len(gold) + left.sum())) - people
         if (left <= allowed).all():
             break
-        left = np.minimum(left, allowed)
+        left = np.minimum(left, np.maximum(allowed, 0))
     return {number: Drop("balance.length", round(synthetic[number].words, 1), told(borders)) for name in range(4) for number in classes[name][int(left[name]) :]}
 
 

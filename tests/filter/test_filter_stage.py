@@ -6,8 +6,9 @@ import random
 
 import pytest
 
+from stages.common.holdout import split_of
 from stages.common.schemas import fault
-from tests.chats import jsonl, make_chat, plain_chat, prose
+from tests.chats import HOLDOUT, jsonl, make_chat, plain_chat, prose
 from tests.project import Project
 
 CURATED, SYNTHETIC = "data/curated/chats.jsonl", "data/synthetic/chats.jsonl"
@@ -114,3 +115,58 @@ def test_a_missing_input_and_a_folder_in_its_place_are_one_sentence(project: Pro
     assert project.refused("filter") == f"{SYNTHETIC}: no such file"
     (project.folder / SYNTHETIC).mkdir(parents=True)
     assert SYNTHETIC in project.refused("filter")
+
+
+def test_what_was_kept_is_kept_on_a_second_pass(project: Project) -> None:
+    assert laid_out(project).run("filter").returncode == 0
+    kept = project.records("data/filtered/chats.jsonl")
+    assert laid_out(project, kept, []).run("filter").returncode == 0
+    assert project.records("data/filtered/chats.jsonl") == kept and project.records("data/filtered/rejects.jsonl") == []
+
+
+def test_a_rule_can_be_left_out_by_its_name_and_no_other_name_passes(project: Project) -> None:
+    project.set("filter.off", ["assistant_speech", "length"])
+    assert laid_out(project).run("filter").returncode == 0
+    families = {reject["rule"].partition(".")[0] for reject in project.records("data/filtered/rejects.jsonl")}
+    assert families == {"duplicate", "character_break", "repetition"}
+    project.set("filter.off", ["assistants"])
+    assert "filter.off names assistants; the rules are " in project.refused("filter")
+
+
+BROKEN = """
+import runpy, sys
+from stages.filter import rules
+def broken(talk, limits):
+    if "word3n" in talk.replies[0]:
+        raise ZeroDivisionError("by zero")
+rules.RULES["broken"] = broken
+runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_rule_that_fails_stops_the_stage_and_is_named_with_the_chat(project: Project) -> None:
+    laid_out(project)
+    done = project.run("filter", BROKEN)
+    assert done.returncode == 1 and not (project.folder / "data/filtered/chats.jsonl").exists()
+    assert done.stderr.strip() == f"error: filter: the rule broken failed at chat {GOLD[3]['id']}: ZeroDivisionError: by zero"
+
+
+def test_caps_bound_what_is_trained_on_and_leave_what_is_measured_with(project: Project) -> None:
+    gold = [plain_chat(number) for number in range(60)]
+    held = [chat for chat in gold if split_of(chat, **HOLDOUT) != "train"]
+    project.set("filter.max_per_source", 10)
+    assert laid_out(project, gold, []).run("filter").returncode == 0
+    kept = project.records("data/filtered/chats.jsonl")
+    assert len(kept) == 10 + len(held) and all(chat in kept for chat in held)
+    assert {(reject["rule"], reject["expected"]) for reject in project.records("data/filtered/rejects.jsonl")} == {("balance.source", 10)}
+
+
+def test_lengths_are_steered_to_the_golds_where_asked(project: Project) -> None:
+    gold = [make_chat(f"Question {number}?", prose(number, 20 + number)) for number in range(40)]
+    written = [make_chat(f"Question {number}?", prose(number, 100), kind="synthetic") for number in range(100, 140)]
+    assert laid_out(project, gold, written).run("filter").returncode == 0
+    assert project.metrics("filter")["synthetic_kept"] == 40
+    project.set("filter.length_target", "gold")
+    assert project.run("filter").returncode == 0
+    assert 0 < project.metrics("filter")["synthetic_kept"] < 5
+    assert project.metrics("filter")["dropped_balance"] == 40 - project.metrics("filter")["synthetic_kept"]
