@@ -9,12 +9,14 @@ from stages.filter import critique, length, repetition, speech
 from stages.filter.talk import Drop, Limits, Talk
 
 RULES: dict[str, Callable[[Talk, Limits], Drop | None]] = {
+    "near_empty": length.near_empty,
     "length": length.reply_length,
     "critique": critique.low,
     "assistant_speech": speech.assistant_speech,
     "character_break": speech.character_break,
     "repetition_in_reply": repetition.in_reply,
     "repetition_across_turns": repetition.across_turns,
+    "repetition_asked": repetition.asked_again,
 }
 """By the name under which `filter.off` leaves one out."""
 

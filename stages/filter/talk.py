@@ -73,3 +73,9 @@ class Talk:
     def asked_words(self) -> list[list[str]]:
         """The words of each turn of the visitor, in normal form."""
         return [normal(turn).split() for turn in self.asked]
+
+    @cached_property
+    def trigrams(self) -> list[set[tuple[str, str, str]]]:
+        """The sets of three words in a row of all turns, in order: the visitor's have even numbers, the character's odd ones."""
+        turns = (words for pair in zip(self.asked_words, self.reply_words, strict=True) for words in pair)
+        return [set(zip(words, words[1:], words[2:], strict=False)) for words in turns]
