@@ -16,8 +16,9 @@ def place(value: float, scale: Sequence[float]) -> str:
 
 
 def histogram(series: str, edges: Sequence[int], shares: Sequence[float], top: float, mean: float, label: str) -> str:
-    """Bars of one series' shares, all of one width, the highest possible being `top`; a line marks `mean`, in the unit of `edges`. The
-    series' name is a CSS class, `label` is read aloud.
+    """Bars of one series' shares, all of one width, the highest possible being `top`; a line marks `mean`, in the unit of `edges`.
+
+    `series` becomes a CSS class, `label` is read aloud.
     """
     height, count = 84, len(edges)
     width = (RIGHT - LEFT) / count
