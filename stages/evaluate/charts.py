@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from math import ceil, floor, log10
 
+from stages.common.histograms import place
 from stages.evaluate.intervals import Estimate
-
-# Both sides keep room for half a tick label.
-LEFT, RIGHT = 3.0, 97.0
 
 
 def ticks(highest: float) -> list[float]:
@@ -18,12 +16,6 @@ def ticks(highest: float) -> list[float]:
     power = 10.0 ** floor(log10(highest / 5))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power * 5 >= highest * (1 - 1e-9))
     return [round(step * i, 10) for i in range(ceil(highest / step - 1e-9) + 1)]
-
-
-def place(value: float, scale: Sequence[float]) -> str:
-    """Where `value` lies between the first and the last tick, as a percentage of the chart's width."""
-    share = (value - scale[0]) / (scale[-1] - scale[0])
-    return f"{LEFT + (RIGHT - LEFT) * min(max(share, 0.0), 1.0):.2f}%"
 
 
 def interval(arm: str, estimate: Estimate, scale: Sequence[float], label: str) -> str:
@@ -48,34 +40,4 @@ def _shape(arm: str, at: str) -> str:
 def axis(scale: Sequence[float], labels: Sequence[str]) -> str:
     """The tick labels under a column of intervals."""
     texts = "".join(f'<text x="{place(t, scale)}" y="12" text-anchor="middle">{escape(label)}</text>' for t, label in zip(scale, labels, strict=True))
-    return f'<svg class="axis" height="16" width="100%" aria-hidden="true">{texts}</svg>'
-
-
-def histogram(arm: str, edges: Sequence[int], shares: Sequence[float], top: float, mean: float, label: str) -> str:
-    """Bars of one arm's shares, all of one width, the highest possible being `top`; a line marks `mean`, in the unit of `edges`."""
-    height, count = 84, len(edges)
-    width = (RIGHT - LEFT) / count
-    end = 2 * edges[-1] - edges[-2]
-    parts = [f'<line class="base" x1="{LEFT}%" x2="{RIGHT}%" y1="{height}" y2="{height}"/>']
-    for number, (edge, share) in enumerate(zip(edges, shares, strict=True)):
-        if share > 0:
-            tall = max(share / top * (height - 6), 1.0)
-            words = f"{edge} words or more" if number == count - 1 else f"{edge} to {edges[number + 1] - 1} words"
-            parts.append(
-                f'<rect class="bar" x="{LEFT + width * number + width * 0.06:.2f}%" width="{width * 0.88:.2f}%" y="{height - tall:.1f}" height="{tall:.1f}">'
-                f"<title>{words}: {share:.0%}</title></rect>"
-            )
-    at = place(mean, (edges[0], end))
-    parts.append(f'<line class="mean" x1="{at}" x2="{at}" y1="0" y2="{height}"/>')
-    return f'<svg class="histogram {arm}" height="{height + 1}" width="100%" role="img" aria-label="{escape(label)}">{"".join(parts)}</svg>'
-
-
-def bin_axis(edges: Sequence[int]) -> str:
-    """The words at every other bin's lower edge, under histograms of these bins; the last bin has no end."""
-    width = (RIGHT - LEFT) / len(edges)
-    texts = "".join(
-        f'<text x="{LEFT + width * number:.2f}%" y="12" text-anchor="middle">{edge}{"+" if number == len(edges) - 1 else ""}</text>'
-        for number, edge in enumerate(edges)
-        if number % 2 == 0
-    )
     return f'<svg class="axis" height="16" width="100%" aria-hidden="true">{texts}</svg>'

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from hashlib import sha256
-from html import escape
 from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
+from stages.common.histograms import bin_axis, histogram
+from stages.common.html_page import counted, document, marked, percent, text
+from stages.common.page_style import STYLE
 from stages.evaluate import charts
 from stages.evaluate.inputs import ARMS, SETS, Answer, Exchange
 from stages.evaluate.intervals import Estimate
@@ -26,13 +25,6 @@ ICONS = {
     "tuned": '<svg viewBox="-6 -6 12 12" aria-hidden="true"><circle r="5.5"/></svg>',
     "gold": '<svg viewBox="-6 -6 12 12" aria-hidden="true"><path d="M0,-6 L6,0 L0,6 L-6,0 Z"/></svg>',
 }
-# What HTML cannot carry (control characters, halves of surrogate pairs) is shown as the replacement character.
-UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
-
-
-def text(value: object) -> str:
-    """Any text made safe for HTML, in elements and in quoted attributes."""
-    return escape(UNPRINTABLE.sub("\ufffd", str(value).replace("\r\n", "\n")), quote=True)
 
 
 def render(
@@ -48,21 +40,7 @@ def render(
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     title = _listed([names[character] for character in each])
     found = verdicts(scores)
-    # Nothing may load or run but this style and this script, each named by its hash.
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<meta name="color-scheme" content="light dark">
-<title>{text(title)}: prompted and tuned</title>
-<style>{style}</style>
-</head>
-<body>
-<a class="skip" href="#answers">Skip to the answers</a>
+    body = f"""<a class="skip" href="#answers">Skip to the answers</a>
 <header>
 <p class="kicker">Dramatis, evaluation of a trained adapter</p>
 <h1>{text(title)}, prompted and tuned</h1>
@@ -77,27 +55,12 @@ def render(
 {_method(scores, settings)}
 </main>
 <footer><p>Written by the evaluate stage from data/answers, data/splits/test.jsonl and data/characters. The same figures are in metrics/evaluate.json,
-the series in plots/evaluate.</p></footer>
-<script>{script}</script>
-</body>
-</html>
-"""
-
-
-def _hash(code: str) -> str:
-    return f"'sha256-{b64encode(sha256(code.encode()).digest()).decode()}'"
+the series in plots/evaluate.</p></footer>"""
+    return document(f"{title}: prompted and tuned", STYLE + style, body, script)
 
 
 def _arm(arm: str) -> str:
     return f'<span class="arm {arm}">{ICONS[arm]}{arm}</span>'
-
-
-def _counted(count: int, noun: str, plural: str | None = None) -> str:
-    return f"{count:,}".replace(",", "\u202f") + f" {noun if count == 1 else plural or noun + 's'}"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f}\u00a0%"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -124,9 +87,9 @@ def _lede(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) -> str
         f"by training and {NUMBERS[worse]} {'is a real loss' if worse == 1 else 'are real losses'}. "
         f"Real means that the {_level(settings)} interval of the difference leaves out “no difference”.</p>"
         f"<p>{_arm('prompted')} is the base model with the character’s system prompt, which is what one has without training. "
-        f"{_arm('tuned')} is the trained model with the same prompt. Both answered the same {_counted(scores['evaluation.prompts'], 'evaluation prompt')} "
-        f"and {_counted(scores['redteam.prompts'], 'red-team prompt')}, once each, and both were measured on the same "
-        f"{_counted(scores['test.chats'], 'test chat')}, which training never saw. "
+        f"{_arm('tuned')} is the trained model with the same prompt. Both answered the same {counted(scores['evaluation.prompts'], 'evaluation prompt')} "
+        f"and {counted(scores['redteam.prompts'], 'red-team prompt')}, once each, and both were measured on the same "
+        f"{counted(scores['test.chats'], 'test chat')}, which training never saw. "
         f"{_arm('gold')} means the character’s replies as they stand in those chats.</p>"
     )
 
@@ -145,25 +108,25 @@ def _findings(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) ->
             _rows(scores, ("prompted", "tuned"), "perplexity", None, _plain, level),
             found["perplexity_ratio"],
             f"Tuned’s perplexity is {ratio.value:.3f} times prompted’s ({level}: {ratio.lower:.3f} to {ratio.upper:.3f}).",
-            f"n = {_counted(scores['test.chats'], 'test chat')}, {_counted(scores['test.tokens'], 'token')} of the character’s replies. "
-            f"On the {_counted(scores['validation.chats'], 'validation chat')}: "
+            f"n = {counted(scores['test.chats'], 'test chat')}, {counted(scores['test.tokens'], 'token')} of the character’s replies. "
+            f"On the {counted(scores['validation.chats'], 'validation chat')}: "
             f"prompted {_plain(scores['prompted.validation_perplexity'].value)}, tuned {_plain(scores['tuned.validation_perplexity'].value)}.",
         ),
         _card(
             "Stays in character, higher is better",
             "The share of answers to the evaluation prompts in which none of the known marks of a broken character was found.",
-            _rows(scores, ARMS, "in_character_rate", rates, _percent, level),
+            _rows(scores, ARMS, "in_character_rate", rates, percent, level),
             found["in_character_rate"],
             f"Tuned minus prompted: {_points(kept.value)} percentage points ({level}: {_points(kept.lower)} to {_points(kept.upper)}).",
-            f"n = {_counted(prompts, 'evaluation prompt')}, one answer by each arm.",
+            f"n = {counted(prompts, 'evaluation prompt')}, one answer by each arm.",
         ),
         _card(
             "Breaks under attack, lower is better",
             "The share of answers to the red-team prompts, which try to make the model drop its part, in which such a mark was found.",
-            _rows(scores, ARMS, "redteam_break_rate", rates, _percent, level),
+            _rows(scores, ARMS, "redteam_break_rate", rates, percent, level),
             found["redteam_break_rate"],
             f"Tuned minus prompted: {_points(broken.value)} percentage points ({level}: {_points(broken.lower)} to {_points(broken.upper)}).",
-            f"n = {_counted(attacks, 'red-team prompt')}, one answer by each arm.",
+            f"n = {counted(attacks, 'red-team prompt')}, one answer by each arm.",
         ),
         _card(
             "Words in a reply, nearer to the gold is better",
@@ -172,8 +135,8 @@ def _findings(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) ->
             found["words_from_gold"],
             f"Tuned’s mean is {abs(gap.value):.1f} words {nearer} the gold’s than prompted’s is "
             f"({level} of the change in distance: {_signed(gap.lower)} to {_signed(gap.upper)} words).",
-            f"n = {_counted(prompts, 'answer')} by each arm, {_counted(scores['gold.replies'], 'gold reply', 'gold replies')} "
-            f"in {_counted(scores['test.chats'], 'test chat')}.",
+            f"n = {counted(prompts, 'answer')} by each arm, {counted(scores['gold.replies'], 'gold reply', 'gold replies')} "
+            f"in {counted(scores['test.chats'], 'test chat')}.",
         ),
     ]
     return f'<section aria-label="The four differences" class="cards">{"".join(cards)}</section>'
@@ -213,7 +176,7 @@ def _rows(scores: Scores, arms: Sequence[str], metric: str, scale: list[float] |
         f"{charts.interval(arm, figure, scale, f'{arm}: {show(figure.value)}, {level} {_span(figure, show)}')}</div>"
         for arm, figure in figures.items()
     ]
-    labels = [_percent(tick) if show is _percent else f"{tick:g}" for tick in scale]
+    labels = [percent(tick) if show is percent else f"{tick:g}" for tick in scale]
     return f'{"".join(rows)}<div class="row foot">{charts.axis(scale, labels)}</div>'
 
 
@@ -224,19 +187,19 @@ def _characters(each: Mapping[str, Scores], names: Mapping[str, str], settings: 
     body = []
     for character, own in each.items():
         chats, evaluation, redteam = (
-            _counted(own[count], noun) for count, noun in (("test.chats", "chat"), ("evaluation.prompts", "prompt"), ("redteam.prompts", "prompt"))
+            counted(own[count], noun) for count, noun in (("test.chats", "chat"), ("evaluation.prompts", "prompt"), ("redteam.prompts", "prompt"))
         )
         cells = {
             "perplexity": _cell(own, ARMS, "perplexity", "perplexity_ratio", _plain, _factor, chats),
-            "stays in character": _cell(own, ARMS, "in_character_rate", "in_character_rate", _percent, _points, evaluation),
-            "breaks under attack": _cell(own, ARMS, "redteam_break_rate", "redteam_break_rate", _percent, _points, redteam),
+            "stays in character": _cell(own, ARMS, "in_character_rate", "in_character_rate", percent, _points, evaluation),
+            "breaks under attack": _cell(own, ARMS, "redteam_break_rate", "redteam_break_rate", percent, _points, redteam),
             "words in a reply": _cell(own, ("gold", *ARMS), "mean_words", "words_from_gold", _plain, _signed, evaluation),
         }
         shown = "".join(f'<td class="cell"><p class="measure">{measure}</p>{cell}</td>' for measure, cell in cells.items())
         body.append(f'<tr><th scope="row">{text(names[character])}</th>{shown}</tr>')
     heads = "".join(f'<th scope="col">{measure}</th>' for measure in cells)
     return (
-        f"<section><h2>By character</h2><p>One adapter plays all {_counted(len(each), 'character')}. The four differences above are taken over all of them.</p>"
+        f"<section><h2>By character</h2><p>One adapter plays all {counted(len(each), 'character')}. The four differences above are taken over all of them.</p>"
         f'<table class="characters"><caption>Each figure with its {_level(settings)} interval. The last line of figures is the change from prompted to tuned: '
         "tuned’s perplexity as a multiple of prompted’s, percentage points, and words further from (+) or nearer to (\u2212) this character’s own gold. "
         f"Below {FEW} chats or prompts an interval shows nothing, whatever it leaves out.</caption>"
@@ -263,18 +226,18 @@ def _histograms(scores: Scores, lengths: Sequence[Length]) -> str:
         peak = max(rows, key=lambda row: row.share)
         label = f"{arm}: {count} replies, mean {mean:.1f} words; most often, {peak.share:.0%} of them, from {peak.words} words up"
         parts.append(
-            f"<figure><figcaption>{_arm(arm)} mean {mean:.1f} words, n = {count}; the tallest bar is {_percent(peak.share)}</figcaption>"
-            f"{charts.histogram(arm, [row.words for row in rows], [row.share for row in rows], top, mean, label)}</figure>"
+            f"<figure><figcaption>{_arm(arm)} mean {mean:.1f} words, n = {count}; the tallest bar is {percent(peak.share)}</figcaption>"
+            f"{histogram(arm, [row.words for row in rows], [row.share for row in rows], top, mean, label)}</figure>"
         )
     edges = [row.words for row in lengths if row.arm == lengths[0].arm]
-    cut = "; ".join(f"{arm} {_percent(scores[f'{arm}.cut_off_rate'].value)} ({_span(scores[f'{arm}.cut_off_rate'], _percent)})" for arm in ARMS)
+    cut = "; ".join(f"{arm} {percent(scores[f'{arm}.cut_off_rate'].value)} ({_span(scores[f'{arm}.cut_off_rate'], percent)})" for arm in ARMS)
     total = scores["evaluation.prompts"] + scores["redteam.prompts"]
-    empty = [f"{arm} {_percent(scores[f'{arm}.empty_rate'].value)}" for arm in ARMS if scores[f"{arm}.empty_rate"].value > 0]
+    empty = [f"{arm} {percent(scores[f'{arm}.empty_rate'].value)}" for arm in ARMS if scores[f"{arm}.empty_rate"].value > 0]
     silent = f" Answers without a word: {', '.join(empty)}; they count as in character, for the rules look for words." if empty else ""
     return (
         "<section><h2>How long the replies are</h2>"
         "<p>Each bar is the share of replies with that many words, in bins of ten; the dashed line is the mean. All three have the same scale.</p>"
-        f'<div class="histograms">{"".join(parts)}{charts.bin_axis(edges)}<p class="soft unit">words in a reply</p></div>'
+        f'<div class="histograms">{"".join(parts)}{bin_axis(edges)}<p class="soft unit">words in a reply</p></div>'
         f"<p>Cut off at the token limit, of all {total} answers of each arm: {cut}. A cut answer is shorter than the model wanted.{silent}</p></section>"
     )
 
@@ -287,8 +250,8 @@ def _breaks(scores: Scores, breaks: Sequence[Breaks], exchanges: Sequence[Exchan
         for row in group:
             told = f"{row.broken} of {row.prompts}"
             cells.append(
-                f'<td class="cell">{_arm(row.arm)} {told}, {_percent(row.rate.value)} <span class="soft">({_span(row.rate, _percent)})</span>'
-                f"{charts.interval(row.arm, row.rate, scale, f'{row.arm}: {told}, {_span(row.rate, _percent)}')}</td>"
+                f'<td class="cell">{_arm(row.arm)} {told}, {percent(row.rate.value)} <span class="soft">({_span(row.rate, percent)})</span>'
+                f"{charts.interval(row.arm, row.rate, scale, f'{row.arm}: {told}, {_span(row.rate, percent)}')}</td>"
             )
         body.append(f'<tr><th scope="row">{text(category)}</th>{"".join(cells)}</tr>')
     heads = "".join(f'<th scope="col">{_arm(arm)}</th>' for arm in ARMS)
@@ -299,8 +262,8 @@ def _breaks(scores: Scores, breaks: Sequence[Breaks], exchanges: Sequence[Exchan
         f'<thead><tr><th scope="col">category</th>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table>'
     )
     return (
-        f"<section><h2>Where the red team gets through</h2><p>{_counted(scores['redteam.prompts'], 'prompt')} try to make the character drop its part, in "
-        f"{_counted(len(body), 'category', 'categories')}.</p>{table}{_families(exchanges)}</section>"
+        f"<section><h2>Where the red team gets through</h2><p>{counted(scores['redteam.prompts'], 'prompt')} try to make the character drop its part, in "
+        f"{counted(len(body), 'category', 'categories')}.</p>{table}{_families(exchanges)}</section>"
     )
 
 
@@ -326,7 +289,7 @@ def _words(family: str) -> str:
 
 def _answers(exchanges: Sequence[Exchange]) -> str:
     return (
-        f'<section id="answers"><h2>Every answer, side by side</h2><p>All {_counted(len(exchanges), "prompt")}. '
+        f'<section id="answers"><h2>Every answer, side by side</h2><p>All {counted(len(exchanges), "prompt")}. '
         "Highlighted words are what the rules took for a break of character; judge for yourself whether they are right.</p>"
         f"{_filters(exchanges)}{''.join(_exchange(exchange) for exchange in exchanges)}"
         '<p class="none-left soft" hidden>No prompt fits all filters.</p></section>'
@@ -388,18 +351,12 @@ def _answer(arm: str, answer: Answer) -> str:
     chips = "".join(f'<span class="chip broke">broke character: {text(_words(mark.family))}</span>' for mark in answer.marks)
     if answer.cut_off:
         chips += '<span class="chip plain">cut off</span>'
-    said = f'<p class="said" dir="auto">{_highlighted(answer)}</p>' if answer.text.strip() else '<p class="said none">No answer.</p>'
-    return f'<div class="answer {arm}"><p class="about">{_arm(arm)}<span class="soft">{_counted(answer.words, "word")}</span>{chips}</p>{said}</div>'
-
-
-def _highlighted(answer: Answer) -> str:
-    parts, done = [], 0
-    for mark in answer.marks:
-        start = max(mark.start, done)  # two rules may have found overlapping words
-        if start < mark.end:
-            parts += [text(answer.text[done:start]), f"<mark>{text(answer.text[start : mark.end])}</mark>"]
-            done = mark.end
-    return "".join(parts) + text(answer.text[done:])
+    said = (
+        f'<p class="said" dir="auto">{marked(answer.text, [(mark.start, mark.end) for mark in answer.marks])}</p>'
+        if answer.text.strip()
+        else '<p class="said none">No answer.</p>'
+    )
+    return f'<div class="answer {arm}"><p class="about">{_arm(arm)}<span class="soft">{counted(answer.words, "word")}</span>{chips}</p>{said}</div>'
 
 
 def _method(scores: Scores, settings: Bootstrap) -> str:
@@ -407,15 +364,15 @@ def _method(scores: Scores, settings: Bootstrap) -> str:
     prompts = scores["evaluation.prompts"] + scores["redteam.prompts"]
     terms = {
         "Interval": f"If chats and prompts of this kind were drawn again and again, about {level} of the intervals made in this way would hold the true "
-        f"figure. It covers the choice of {_counted(scores['test.chats'], 'chat')} and {_counted(prompts, 'prompt')}; "
+        f"figure. It covers the choice of {counted(scores['test.chats'], 'chat')} and {counted(prompts, 'prompt')}; "
         "it does not cover another training seed, nor another draw of each answer.",
-        "How the intervals are made": f"Perplexity and words: {_counted(settings.bootstrap, 'resample')} of whole chats or prompts of each character with replacement, "
+        "How the intervals are made": f"Perplexity and words: {counted(settings.bootstrap, 'resample')} of whole chats or prompts of each character with replacement, "
         f"the same ones for both arms (paired percentile bootstrap, seed {settings.seed}). Rates: Wilson’s score interval. "
         "Differences of rates: Newcombe’s interval for paired proportions (1998, method 10).",
         "Why two arms’ intervals may overlap though the difference is real": "Both arms meet the same chats, so a hard chat is hard for both; "
         "the interval of the difference takes that out, the arms’ own do not.",
         "Four differences": "Each is judged by itself. If training changed nothing at all, one of the four would still look real more often than a single "
-        f"one would: at most {_percent(4 * (1 - settings.confidence))} of the time.",
+        f"one would: at most {percent(4 * (1 - settings.confidence))} of the time.",
         "In character": "A list of phrases decides, the same list by which the training data were filtered: assistant phrases (“As an AI …”), "
         "speaking of oneself as fictional, reciting the prompt, markup. An answer without such a phrase can still be dull or wrong, "
         "and an answer with one can be blameless: the words are marked in each answer above.",
