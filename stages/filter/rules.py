@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stages.common.errors import UserError
-from stages.filter import critique, length, repetition, speech
+from stages.filter import critique, language, length, repetition, speech, wreckage
 from stages.filter.talk import Drop, Limits, Talk
 
 RULES: dict[str, Callable[[Talk, Limits], Drop | None]] = {
     "near_empty": length.near_empty,
     "length": length.reply_length,
     "critique": critique.low,
+    "wreckage": wreckage.wreckage,
+    "language": language.language,
     "assistant_speech": speech.assistant_speech,
     "character_break": speech.character_break,
     "repetition_in_reply": repetition.in_reply,
