@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
+import orjson
 from tqdm import tqdm
 
 from stages.common import characters, children, rows
 from stages.common.errors import UserError, run
-from stages.common.files import new_lines, to_json, write_json
+from stages.common.files import new_lines, to_json, write_json, write_text
 from stages.common.params import load
 from stages.filter.balance import Row, capped, steered
 from stages.filter.duplicates import duplicates
+from stages.filter.findings import findings
+from stages.filter.page import page
 from stages.filter.rules import RULES
 from stages.filter.survey import KINDS, SPLITS, Survey, Terms, joined, survey
 from stages.filter.talk import Drop, Limits, Role
@@ -32,7 +36,9 @@ def main() -> None:
     drops |= balanced(found, drops, params)
     if len(drops) == len(found):
         raise UserError(f"filter dropped all {len(found)} chats; see {REJECTS} of the last good run, or loosen filter.* in params.yaml")
-    write(found, drops)
+    with lines_of(found) as line:
+        write(found, drops, line)
+        write_text("reports/filter.html", page(findings(found, drops, lambda number: orjson.loads(line(number)))))
     write_json("metrics/filter.json", counts(found, drops))
 
 
@@ -76,19 +82,28 @@ def row(found: Survey, number: int) -> Row:
     return Row(found.ids[number], KINDS[kind], kind, found.characters[number], found.scenarios[number], float(mean))
 
 
-def write(found: Survey, drops: Mapping[int, Drop]) -> None:
+def write(found: Survey, drops: Mapping[int, Drop], line: Callable[[int], bytes]) -> None:
     """Write the lines of the kept chats as they came, and those of the dropped with the reason, in the order in which they came."""
-    files = [open(path, "rb") for path in found.paths]
     with new_lines(KEPT) as keep, new_lines(REJECTS) as reject:
-        for number, (path, start, end) in enumerate(zip(found.path.tolist(), found.start.tolist(), found.end.tolist(), strict=True)):
-            files[path].seek(start)
-            line = files[path].read(end - start).strip()
+        for number in range(len(found)):
             if drop := drops.get(number):
-                reject(to_json({"id": found.ids[number], **vars(drop)})[:-1] + b', "chat": ' + line + b"}")
+                reject(to_json({"id": found.ids[number], **vars(drop)})[:-1] + b', "chat": ' + line(number) + b"}")
             else:
-                keep(line)
-    for file in files:
-        file.close()
+                keep(line(number))
+
+
+@contextmanager
+def lines_of(found: Survey) -> Iterator[Callable[[int], bytes]]:
+    """Yield a function that gives the line of a chat by its number."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(open(path, "rb")) for path in found.paths]
+
+        def line(number: int) -> bytes:
+            file, start = files[found.path[number]], int(found.start[number])
+            file.seek(start)
+            return file.read(int(found.end[number]) - start).strip()
+
+        yield line
 
 
 def counts(found: Survey, drops: Mapping[int, Drop]) -> dict[str, int]:

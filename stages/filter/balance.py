@@ -70,7 +70,9 @@ def steered(synthetic: Mapping[int, Row], gold: Sequence[float], seed: int) -> d
         if (left <= allowed).all():
             break
         left = np.minimum(left, np.maximum(allowed, 0))
-    return {number: Drop("balance.length", round(synthetic[number].words, 1), told(borders)) for name in range(4) for number in classes[name][int(left[name]) :]}
+    return {
+        number: Drop("balance.length", round(synthetic[number].words, 1), told(borders)) for name in range(4) for number in classes[name][int(left[name]) :]
+    }
 
 
 def told(borders: np.ndarray) -> str:

@@ -37,7 +37,7 @@ def test_kept_and_dropped_are_what_came_in(project: Project) -> None:
     assert [(reject["rule"], reject["found"], reject["expected"]) for reject in rejects] == [
         ("length.short", 1, 8),
         ("duplicate.exact", GOLD[3]["id"], "each chat once"),
-        ("assistant_speech.identity", "As an AI", "no assistant phrase"),
+        ("assistant_speech.identity", "As an AI language model", "no assistant phrase"),
         ("character_break.name_prefix", "Holmes:", "the character speaks as himself"),
         ("repetition.in_reply", 0.667, 0.15),
         ("repetition.across_turns", 1.0, 0.5),
@@ -83,7 +83,7 @@ def test_twice_gives_the_same_bytes_whatever_pythons_hashes(tmp_path) -> None:
         project = laid_out(Project(tmp_path / seed))
         assert project.run("filter", PYTHONHASHSEED=seed).returncode == 0
         results.append(project.written("filter"))
-    assert results[0] == results[1] and len(results[0]) == 3
+    assert results[0] == results[1] and len(results[0]) == 4
 
 
 def test_the_order_in_which_chats_come_in_does_not_change_which_are_kept(project: Project) -> None:
