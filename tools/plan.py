@@ -44,6 +44,8 @@ class Plan:
     """What is paid for, and what may be asked, in the order in which it would be."""
 
     paid: Use
+    lost: Use
+    """Sent, and no answer came: counted at its most, for it may be on the bill."""
     steps: Sequence[Step]
 
     @property
@@ -55,31 +57,33 @@ class Plan:
         return sum((step.most for step in self.steps), Use())
 
 
-def planned(drawn: Sequence[Draw], cards: Mapping[str, dict], params: Mapping, store: AnswerStore) -> Plan:
-    """What the stage would do: its own steps, with a teacher that has only the store."""
+def planned(drawn: Sequence[Draw], cards: Mapping[str, dict], params: Mapping, store: AnswerStore, spending: Ledger) -> Plan:
+    """What the stage would do: its own steps, with a teacher that has only the store. `spending` counts what was booked for the requests that it knows."""
     writer, judge, name = params["synthesize.teacher"], params["synthesize.critic"], endpoint(params)
 
-    def look(_: str, requests: list[Request]) -> list[Answer | Unanswered]:
+    def look(model: str, requests: list[Request]) -> list[Answer | Unanswered]:
         keys = [key(name, request.index, request.body) for request in requests]
+        spending.watch(keys, price(params, model) or FREE, store)
         found = store.find(keys)
         return [found.get(one) or Unanswered("not in the store", capped=True) for one in keys]
 
     def read(number: int, answer: Answer) -> list[dict]:
         return turns(answer, cards[drawn[number].character]["name"], params["synthesize.structured"])
 
-    writings = write(prompts.bodies(drawn, cards, params), params["synthesize.retries"], name, look, read)
+    writings = write(prompts.bodies(drawn, cards, params), params["synthesize.retries"], name, lambda _, requests: look(writer, requests), read)
     answered = [(writer, answer) for writing in writings for _, answer in writing.answers]
     each = [attempts(writing, params, price(params, writer) or FREE) for writing in writings if writing.capped]
     steps = [step for attempt in zip_longest(*each) for step in attempt if step]  # all first attempts come before any second one
     if judge:
         written, _ = to_records(writings, drawn, cards, params)
-        _, judged, missing = critic.criticise(written, cards, params, name, look)
+        _, judged, missing = critic.criticise(written, cards, params, name, lambda _, requests: look(judge, requests))
         answered += [(judge, answer) for _, _, answer in judged]
         unwritten = [drawn[writing.number] for writing in writings if writing.capped]
         waiting = [chat["character"] for chat in written.values()][:missing] + [draw.character for draw in unwritten]
         steps += [criticism(cards[character], params, price(params, judge) or FREE) for character in waiting]
     uses = ((price(params, model) or FREE).use(answer.prompt_tokens, answer.completion_tokens) for model, answer in answered)
-    return Plan(sum(uses, Use()), steps)
+    paid_for = sum(uses, Use())
+    return Plan(paid_for, spending.spent - paid_for, steps)
 
 
 def attempts(writing: Writing, params: Mapping, cost: Price) -> list[Step]:
@@ -98,7 +102,7 @@ def criticism(card: dict, params: Mapping, cost: Price) -> Step:
 
 def stops_after(plan: Plan, spending: Ledger, use: Callable[[Step], Use]) -> tuple[int, str | None]:
     """(requests that are sent, the cap that then stops the stage, or None) where each uses `use`; each goes out only if its most would fit."""
-    spending.spent, sent = plan.paid, 0
+    spending.spent, sent = plan.paid + plan.lost, 0
     for step in plan.steps:
         if use(step).requests:
             if cap := spending.refuses(step.most):
@@ -125,6 +129,10 @@ def table(plan: Plan, priced: bool) -> list[str]:
 def sentences(plan: Plan, params: Mapping, spending: Ledger) -> list[str]:
     """What the figures leave open: prices, caps, time."""
     said = []
+    if plan.lost.requests:
+        said.append(
+            f"{plan.lost.requests:,} more were sent and lost on the way; caps count them at their most, {plan.lost.tokens:,} tokens and ${plan.lost.usd:,.4f}."
+        )
     if params["synthesize.base_url"] is None:
         said.append("The teacher is served on this machine: it costs time only.")
     for model in unpriced(params):
@@ -158,12 +166,13 @@ def synthesize() -> None:
     product = gathered(params, cards)
     drawn = draws(params["synthesize.chats"], params["synthesize.seed"], product)
     with paid.store() as store:
-        plan = planned(drawn, cards, params, store)
+        plan = planned(drawn, cards, params, store, spending)
+        warning = paid.elsewhere(store) if params["synthesize.base_url"] else None
     critics = f", judged by {params['synthesize.critic']}" if params["synthesize.critic"] else ""
     print(f"{params['synthesize.teacher']} at {params['synthesize.base_url'] or 'this machine'}{critics}\n")
     print("\n".join(table(plan, priced=not unpriced(params))), end="\n\n")
     print("Likely: four bytes of prompt a token, answers of full length, each asked once. At most: a token a byte, and every retry.")
-    print("\n".join(sentences(plan, params, spending)))
+    print("\n".join([*([f"{warning[0].upper()}{warning[1:]}."] if warning else []), *sentences(plan, params, spending)]))
     print(size.sentence(sum(map(len, product.examples.values())), len(drawn)))
 
 

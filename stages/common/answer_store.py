@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from stages.common.errors import UserError
 
 AT_ONCE = 500  # keys in one query; SQLite allows 32,766
+REFILL = ". Move it away: the file of answers that the pipeline keeps fills a new one"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ def key(endpoint: str, index: int, body: Mapping) -> str:
 
 
 class AnswerStore:
-    """One row a request. An answer that `put` has returned from outlives any kill; a power cut can take the last moment's.
+    """One row a request, and a book of what requests took: each is booked at its most before it goes out, and settled when its answer comes.
+
+    What `settle` has returned from outlives any kill; a power cut can take the last moment's. A request whose run was killed stays booked at its most.
 
     `claim` keeps two runs from asking the same at once. A claim is a lock of the kernel on one byte of a file beside the store: it ends with its process,
     however that ends, so that none is ever left over. It is the process's: one process opens a store once (to close a second would end the first one's claims).
@@ -46,6 +50,7 @@ class AnswerStore:
     def __init__(self, path: Path | None):
         """Open or begin the store at `path`; None keeps it in memory, for this process alone. Raises UserError where the file is no store."""
         self.path = path
+        self.run = uuid4().hex
         self._claims = None
         with self._told():
             if path is not None:  # 0600: what a team paid for is not for every user of the machine
@@ -59,15 +64,30 @@ class AnswerStore:
                 "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, text TEXT NOT NULL, finish TEXT NOT NULL, "
                 "prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL) WITHOUT ROWID"
             )
+            self._open_book()
             if self._claims is not None:
                 fcntl.flock(self._claims, fcntl.LOCK_UN)
+
+    def _open_book(self) -> None:
+        """Begin the book of uses, where there is none, with what the answers that are there took."""
+        if self._rows.execute("SELECT 1 FROM sqlite_master WHERE name = 'uses'").fetchone():
+            return
+        self._rows.execute("BEGIN IMMEDIATE")
+        self._rows.execute(
+            "CREATE TABLE uses (id INTEGER PRIMARY KEY, run TEXT NOT NULL, key TEXT NOT NULL, requests INTEGER NOT NULL, "
+            "prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL)"
+        )
+        self._rows.execute(
+            "INSERT INTO uses (run, key, requests, prompt_tokens, completion_tokens) SELECT '', key, 1, prompt_tokens, completion_tokens FROM answers"
+        )
+        self._rows.execute("COMMIT")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes broken bytes as they are
-            raise UserError(f"{self.path}: the store of answers cannot be used: {error}") from None
+            raise UserError(f"{self.path}: the store of answers cannot be used: {error}{REFILL}") from None
         except OSError as error:
             raise UserError(f"{self.path}: the store of answers cannot be used: {error.strerror}") from None
 
@@ -77,22 +97,66 @@ class AnswerStore:
         with self._told():
             for start in range(0, len(wanted), AT_ONCE):
                 part = wanted[start : start + AT_ONCE]
-                rows = self._rows.execute(
-                    f"SELECT key, text, finish, prompt_tokens, completion_tokens FROM answers WHERE key IN ({','.join('?' * len(part))})", part
-                )
-                found.update((row[0], Answer(*row[1:])) for row in rows)
+                query = f"SELECT key, text, finish, prompt_tokens, completion_tokens FROM answers WHERE key IN ({','.join('?' * len(part))})"
+                for row in self._rows.execute(query, part):
+                    if [type(value) for value in row] != [str, str, str, int, int]:
+                        raise UserError(f"{self.path}: the store of answers cannot be used: the row of {row[0]} holds no answer{REFILL}")
+                    found[row[0]] = Answer(*row[1:])
         return found
 
     def put(self, answers: Mapping[str, Answer]) -> int:
-        """Keep answers; one that is there already stays as it is. The number of new ones."""
-        before = self._rows.total_changes
+        """Keep answers that were paid for elsewhere; one that is there already stays as it is. The number of new ones."""
+        with self.exclusive():
+            there = self.find(answers)
+            new = {name: answer for name, answer in answers.items() if name not in there}
+            for name, answer in new.items():
+                self._insert(name, answer)
+                self.book(name, 1, answer.prompt_tokens, answer.completion_tokens)
+        return len(new)
+
+    def settle(self, name: str, requests: int, prompt_tokens: int, completion_tokens: int, answer: Answer | None) -> None:
+        """What a request took in the end, as the difference from what was booked before it went out, and its answer, where there is one."""
+        with self.exclusive():
+            if answer:
+                self._insert(name, answer)
+            if requests or prompt_tokens or completion_tokens:
+                self.book(name, requests, prompt_tokens, completion_tokens)
+
+    def _insert(self, name: str, answer: Answer) -> None:
+        values = (name, answer.text, answer.finish, answer.prompt_tokens, answer.completion_tokens)
+        self._rows.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)", values)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """A block in which nobody else writes; all of what it writes is kept, or nothing."""
         with self._told(), self._rows:  # commits, or rolls back
             self._rows.execute("BEGIN IMMEDIATE")
-            self._rows.executemany(
-                "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?)",
-                [(name, answer.text, answer.finish, answer.prompt_tokens, answer.completion_tokens) for name, answer in answers.items()],
-            )
-        return self._rows.total_changes - before
+            yield
+
+    def book(self, name: str, requests: int, prompt_tokens: int, completion_tokens: int) -> None:
+        """Add to what the requests with a key have taken. In `exclusive`."""
+        values = (self.run, name, requests, prompt_tokens, completion_tokens)
+        self._rows.execute("INSERT INTO uses (run, key, requests, prompt_tokens, completion_tokens) VALUES (?, ?, ?, ?, ?)", values)
+
+    def booked(self, keys: Iterable[str]) -> list[tuple[str, int, int, int]]:
+        """(key, requests, prompt tokens, completion tokens) of each use by any run."""
+        wanted = set(keys)  # and no index, which every request would pay for: a look at 100,000 uses takes a tenth of a second
+        with self._told():
+            return [row for row in self._rows.execute("SELECT key, requests, prompt_tokens, completion_tokens FROM uses") if row[0] in wanted]
+
+    def booked_since(self, number: int) -> tuple[int, list[tuple[str, int, int, int]]]:
+        """(number of the last use, those of other runs after number `number`)."""
+        with self._told():
+            last = self._rows.execute("SELECT max(id) FROM uses").fetchone()[0] or 0
+            if last == number:
+                return last, []
+            query = "SELECT key, requests, prompt_tokens, completion_tokens FROM uses WHERE id > ? AND run != ?"
+            return last, self._rows.execute(query, (number, self.run)).fetchall()
+
+    def is_empty(self) -> bool:
+        """Whether nobody has ever asked anything here."""
+        with self._told():
+            return self._rows.execute("SELECT 1 FROM uses LIMIT 1").fetchone() is None
 
     def claim(self, name: str) -> bool:
         """Take the right to ask for a key; False where another process has it now."""

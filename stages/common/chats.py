@@ -13,7 +13,10 @@ from stages.common.files import read_lines
 from stages.common.schemas import fault
 
 # What chat templates write between turns. A tokenizer makes control tokens of it wherever it stands, also inside somebody's words.
-CONTROL = re.compile(r"<\|[A-Za-z0-9_]{1,40}\|>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]|<<?/?SYS>>?")
+CONTROL = re.compile(
+    r"<[|\uff5c][^|\uff5c<>\s]{1,40}[|\uff5c]>|</?s>|</?think>|<(?:start|end)_of_turn>|<extra_id_\d{1,3}>|<<?/?SYS>>?|"
+    r"\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
+)
 
 
 def chat_id(character: str, kind: str, conversations: list[dict]) -> str:

@@ -9,7 +9,9 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -24,10 +26,13 @@ from stages.common.spending import FREE, Ledger, Price, Use, likely, most
 
 ATTEMPTS = 5  # of one request: server errors, time-outs, cut connections, replies that are no completion
 REFUSALS = 12  # of one request, as one of too many: six minutes where nothing else is answered, by the waits below
-IN_A_ROW = 3  # requests without an answer, none answered in between: the endpoint is gone
+# The endpoint is gone when requests in a row have no answer: 3 that nobody answered, or 20 that ended in server errors. What it answers otherwise is alive.
+SILENT, ERRORS = 1 / 3, 1 / 20
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds after a failure: twice as long after the next one
 LONGEST_RETRY_AFTER = 600.0  # seconds that an endpoint may ask to wait; beyond that a person should know
 TO_CONNECT = 30.0  # seconds
+SECRET = 8  # characters of a key that is looked for in answers; a shorter one is none ("none", "EMPTY")
+MOST_TOKENS = 10**9  # of a request; whoever counts more has miscounted
 OTHERS_TURN = 0.2  # seconds between looks at what another run is asking
 
 
@@ -70,22 +75,26 @@ def ask(
 ) -> list[Answer | Unanswered]:
     """The answers to requests, in their order: out of the store where it has them, else from the endpoint, and then into the store.
 
-    `connect` gives (URL, key) and is called only where something is missing; `endpoint` is the name under which the store knows who answers.
-    Answers of the store count against the ledger's caps too, so that a cap bounds what the whole set has cost, however many runs it took. An
-    attempt whose answer was lost on the way counts at its most, in this run: it may be on the bill. What the endpoint turned away counts nothing.
+    `connect` gives (URL, key) and is called only where something is missing and a cap lets it be asked; `endpoint` is the name under which the store
+    knows who answers. A cap bounds what the whole set has cost, in however many runs, one after another or at once: each request is in the store's book at
+    its most before it goes out, and stays so where its answer was lost on the way or its run was killed, for it may be on the bill. What the endpoint turned
+    away counts nothing.
 
-    Raises UserError with the server's words for a refusal (4xx but 429), a redirect, a certificate that does not hold, or an endpoint that is gone.
-    What was answered until then stays in the store.
+    Raises UserError with the server's words for a refusal (4xx but 429, and but a prompt that the endpoint's own filter refuses), a redirect, a certificate
+    that does not hold, or an endpoint that is gone. What was answered until then stays in the store.
     """
     store, ledger = store or AnswerStore(None), ledger or Ledger()
     keys = [key(endpoint, request.index, request.body) for request in requests]
     asked = dict(zip(keys, requests, strict=True))  # equal ones with one number are one request
     found = store.find(asked)
-    ledger.spent += sum((price.use(answer.prompt_tokens, answer.completion_tokens) for answer in found.values()), Use())
+    ledger.watch(asked, price, store)
     missing = {name: request for name, request in asked.items() if name not in found}
     unanswered: dict[str, Unanswered] = {}
     with tqdm(total=len(asked), initial=len(found), desc=label, unit="answer", dynamic_ncols=True) as bar:
-        if missing:
+        cap = ledger.refuses(most(next(iter(missing.values())).body, price)) if missing else None
+        if cap:
+            unanswered = dict.fromkeys(missing, _passed(cap))
+        elif missing:
             url, secret = connect()
             bar.unpause()  # the rate is that of this run, without what the store had and what the endpoint took to start
             try:
@@ -97,6 +106,10 @@ def ask(
     return [found.get(name) or unanswered[name] for name in keys]
 
 
+def _passed(cap: str) -> Unanswered:
+    return Unanswered(f"{cap} would be passed", capped=True)
+
+
 def all_answered(outcomes: Sequence[Answer | Unanswered]) -> list[Answer]:
     """The answers. Raises UserError where one is missing."""
     for outcome in outcomes:
@@ -105,12 +118,19 @@ def all_answered(outcomes: Sequence[Answer | Unanswered]) -> list[Answer]:
     return list(outcomes)
 
 
-class _Passing(Exception):
-    """An attempt failed, and another may not; the message says how. `billed`: whether the endpoint may have written an answer nonetheless."""
+class _Refused(Exception):
+    """The endpoint's own filter does not let this prompt pass; the message has its words."""
 
-    def __init__(self, why: str, billed: bool):
+
+class _Passing(Exception):
+    """An attempt failed, and another may not; the message says how.
+
+    `billed`: whether the endpoint may have written an answer nonetheless. `gone`: how far it goes to show that there is no endpoint any more, 0 to 1.
+    """
+
+    def __init__(self, why: str, billed: bool, gone: float = 0.0):
         super().__init__(why)
-        self.billed = billed
+        self.billed, self.gone = billed, gone
 
 
 class _TooMany(_Passing):
@@ -142,13 +162,16 @@ class _Run:
     error: Exception | None = None
     capped: str | None = None
     running: int = 0
+    answered: bool = False
     failed: int = 0
-    failed_in_a_row: int = 0
+    gone: float = 0.0
     unanswered: dict[str, Unanswered] = field(default_factory=dict)
 
     async def ask_all(self, missing: Mapping[str, Request]) -> dict[str, Unanswered]:
-        """Ask each request that is not in the store, by key; those that have no answer in the end. Whatever happens, answers on their way are waited for:
-        they are paid for."""
+        """Ask each request that is not in the store, by key; those that have no answer in the end.
+
+        Where a cap or an error ends the run, answers on their way are waited for: they are paid for. Ctrl-C and SIGTERM wait for nobody.
+        """
         self.queue = deque(_Question(name, request, most(request.body, self.price)) for name, request in missing.items())
         self.changed, self.ended = asyncio.Event(), asyncio.Event()
         self.pace = Pace(self.terms.concurrency, self.terms.requests_per_minute, self.terms.tokens_per_minute)
@@ -162,7 +185,7 @@ class _Run:
         if self.error:
             raise self.error
         if self.capped:
-            self.unanswered |= {question.key: Unanswered(f"{self.capped} would be passed", capped=True) for question in self.queue}
+            self.unanswered |= {question.key: _passed(self.capped) for question in self.queue}
         return self.unanswered
 
     async def _dispatch(self, group: asyncio.TaskGroup) -> None:
@@ -182,6 +205,7 @@ class _Run:
                 await self._change(seconds)
             elif elsewhere >= len(self.queue):
                 elsewhere = 0
+                self.bar.set_postfix_str("another run is asking the rest")
                 await self._change(OTHERS_TURN)
             else:
                 elsewhere = 0 if self._start(group, self.queue.popleft()) else elsewhere + 1
@@ -192,11 +216,18 @@ class _Run:
         if not self.store.claim(question.key):
             self.queue.append(question)
             return False
-        if there := self.store.find([question.key]):
+        if self.store.find([question.key]):
             self.store.release(question.key)
-            self.ledger.spent += self._cost(there[question.key])
             self.bar.update()
             return True
+        with self.store.exclusive():  # of two runs at the edge of a cap one goes first, and the other sees it
+            if self.ledger.bound:
+                self.ledger.catch_up(self.store)
+            if self.ledger.refuses(question.upper):
+                self.store.release(question.key)
+                self.queue.appendleft(question)
+                return True
+            self.store.book(question.key, 1, question.upper.prompt_tokens, question.upper.completion_tokens)
         self.running += 1
         self.ledger.begin(question.upper)
         self.pace.went(likely(question.request.body).tokens if self.terms.tokens_per_minute else 0, _now())
@@ -211,11 +242,13 @@ class _Run:
             question.refusals += isinstance(fault, _TooMany)
             question.failures += not isinstance(fault, _TooMany)
             if question.failures == ATTEMPTS or question.refusals == REFUSALS:
-                self._give_up(question, str(fault))
+                self._give_up(question, str(fault), fault.gone if self.answered else SILENT)
             else:
                 if question.failures and not isinstance(fault, _TooMany):
                     await _wait(self.ended, _backoff(question.failures))
                 self.queue.appendleft(question)
+        except _Refused as refused:
+            self._give_up(question, str(refused), gone=0.0)
         except Exception as error:
             self._end(error)
         finally:
@@ -226,29 +259,30 @@ class _Run:
 
     async def _attempt(self, question: _Question) -> None:
         """Send a request and keep its answer. Raises _Passing, or UserError where the whole run has to end."""
-        used = question.upper  # the answer may be written and lost
+        used, answer = question.upper, None  # the answer may be written and lost
         try:
             answer = await self._send(question)
             used = self._cost(answer)
         except _Passing as fault:
             used = question.upper if fault.billed else Use()
             raise
-        except UserError:  # refused
+        except (UserError, _Refused):
             used = Use()
             raise
         finally:
             self.ledger.end(question.upper, used)
-        self.store.put({question.key: answer})
-        self.failed_in_a_row = 0
+            less = used - question.upper
+            self.store.settle(question.key, less.requests, less.prompt_tokens, less.completion_tokens, answer)
+        self.answered, self.gone = True, 0.0
         self.pace.answered()
         self.bar.update()
 
-    def _give_up(self, question: _Question, why: str) -> None:
-        """A request stays without an answer; so does the rest of the run after a few of them in a row."""
+    def _give_up(self, question: _Question, why: str, gone: float) -> None:
+        """A request stays without an answer; so does the rest of the run after a few in a row that look as if the endpoint were `gone`."""
         self.unanswered[question.key] = Unanswered(why)
         self.failed += 1
-        self.failed_in_a_row += 1
-        if self.failed_in_a_row == IN_A_ROW:
+        self.gone += gone
+        if self.gone > 0.999:
             self._end(UserError(why))
 
     def _end(self, error: Exception) -> None:
@@ -263,7 +297,7 @@ class _Run:
             async with asyncio.timeout(self.terms.timeout):  # httpx2's own is for each read: an endpoint that sends a byte now and then would hold it forever
                 reply = await self.client.post("/chat/completions", cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
-            raise self._refusal(error, f"the endpoint answered {error.status_code} to model {body['model']}: {self._words(error)}", sent) from None
+            raise self._refusal(error, f"{self.url} answered {error.status_code} to model {body['model']}: {self._words(error)}", sent) from None
         except (openai.APIConnectionError, TimeoutError) as error:
             causes = _causes(error)
             if isinstance(error, TimeoutError):
@@ -275,24 +309,26 @@ class _Run:
             self.pace.stumbled()
             # By aiohttp's own names: its client's for httpx2 calls a connection that broke off later a ConnectTimeout too.
             connected = not any(isinstance(cause, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)) for cause in causes)
-            raise _Passing(f"no answer from {self.url}: {why}", billed=connected) from None
+            raise _Passing(f"no answer from {self.url}: {why}", billed=connected, gone=SILENT) from None
         if answer := read(reply.content, question.upper):
-            return answer
+            return replace(answer, text=answer.text.replace(self.secret, "***")) if len(self.secret) >= SECRET else answer
         self.pace.stumbled()
         raise _Passing(f"{self.url} sent no chat completion to model {body['model']}: {self._clean(reply.text)}", billed=True)
 
     def _refusal(self, error: openai.APIStatusError, said: str, sent: float) -> Exception:
         """What a status that is no success leads to."""
         if error.status_code == 429 and error.code != "insufficient_quota":
-            return self._too_many(error.response.headers.get("retry-after"), said, sent)
+            return self._too_many(error.response.headers, said, sent)
         if error.status_code == 408 or error.status_code >= 500:
             self.pace.stumbled()
-            return _Passing(said, billed=False)
+            return _Passing(said, billed=False, gone=ERRORS)
+        if error.code == "content_filter":
+            return _Refused(said)
         return UserError(said)
 
-    def _too_many(self, after: str | None, said: str, sent: float) -> Exception:
+    def _too_many(self, headers: Mapping[str, str], said: str, sent: float) -> Exception:
         """What a 429 leads to: half as many at once, after a while; the end where that is too long."""
-        seconds = max(_seconds(after), _backoff(self.pace.refused(sent, _now())))
+        seconds = max(_seconds(headers), _backoff(self.pace.refused(sent, _now())))
         if seconds > LONGEST_RETRY_AFTER:
             return UserError(f"{said} (it asks to wait {seconds:.0f} s)")
         self.pace.close(_now() + seconds)
@@ -305,7 +341,10 @@ class _Run:
         """What the server said."""
         if 300 <= error.status_code < 400:
             return f"a redirect to {self._clean(str(error.response.headers.get('location')))}: name the endpoint itself"
-        return self._clean(error.message)
+        body = error.body
+        told = body.get("message") or body.get("detail") if isinstance(body, dict) else body
+        path = "; is the address whole, which mostly ends in /v1, and the model's name right?" if error.status_code == 404 else ""
+        return f"{self._clean(str(told or error.response.text or 'nothing'))}{path}"
 
     def _clean(self, said: str) -> str:
         """Others' words on one line, without the key: some servers repeat it."""
@@ -345,7 +384,9 @@ def _client(url: str, secret: str, terms: Terms) -> openai.AsyncOpenAI:
     limits = httpx2.Limits(max_connections=terms.concurrency)
     http = openai.DefaultAioHttpClient(trust_env=not here, follow_redirects=False, limits=limits)
     timeout = httpx2.Timeout(None, connect=min(TO_CONNECT, terms.timeout))
-    return openai.AsyncOpenAI(base_url=url, api_key=secret, max_retries=0, timeout=timeout, http_client=http)
+    # Whose account it is at OpenAI, which the SDK reads from the environment, is nobody else's business; a key belongs to one account anyway.
+    anonymous = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
+    return openai.AsyncOpenAI(base_url=url, api_key=secret, max_retries=0, timeout=timeout, http_client=http, default_headers=anonymous)
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -356,10 +397,16 @@ def _causes(error: BaseException) -> list[BaseException]:
     return found[::-1]
 
 
-def _seconds(after: str | None) -> float:
-    """Retry-After in seconds; 0 where there is none, or a date (RFC 9110, 10.2.3)."""
+def _seconds(headers: Mapping[str, str]) -> float:
+    """Retry-After in seconds, by the server's own clock where it is a date; 0 where there is none, or none that can be read (RFC 9110, 10.2.3)."""
+    after = headers.get("retry-after")
     try:
         return max(0.0, float(after))
+    except (TypeError, ValueError):
+        pass
+    try:
+        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
+        return max(0.0, (parsedate_to_datetime(after) - now).total_seconds())
     except (TypeError, ValueError):
         return 0.0
 
@@ -368,17 +415,29 @@ def read(content: bytes, upper: Use) -> Answer | None:
     """The answer in the body of a reply, None where it is no chat completion. Tokens that the endpoint does not count are taken at their most."""
     try:
         reply = json.loads(content)
-        choice, usage = reply["choices"][0], reply.get("usage") or {}
+        choice = reply["choices"][0]
         message = choice["message"]
-        words, refusal = message.get("content") or "", message.get("refusal")
-        tokens = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
-        if not isinstance(words, str):
-            raise TypeError(type(words).__name__)
+        words, refusal = _text(message.get("content")), message.get("refusal")
+        usage = reply["usage"] if isinstance(reply.get("usage"), dict) else {}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
     finish = "refusal" if refusal and not words else str(choice.get("finish_reason") or "stop")
-    text = (str(refusal) if finish == "refusal" else words).encode("utf-8", "replace").decode()  # JSON can hold half a surrogate pair, UTF-8 cannot
-    counted = (
-        count if isinstance(count, int) and count >= 0 else bound for count, bound in zip(tokens, (upper.prompt_tokens, upper.completion_tokens), strict=True)
+    counts = (
+        count if type(count) is int and 0 <= count <= MOST_TOKENS else bound
+        for count, bound in ((usage.get("prompt_tokens"), upper.prompt_tokens), (usage.get("completion_tokens"), upper.completion_tokens))
     )
-    return Answer(text, finish, *counted)
+    return Answer(_written(str(refusal) if finish == "refusal" else words), _written(finish), *counts)
+
+
+def _text(content: object) -> str:
+    """The words of a message, which some endpoints send in parts. Raises TypeError where there are none to be read."""
+    if isinstance(content, list):
+        return "".join(part["text"] for part in content if part.get("type") in ("text", "output_text"))
+    if not isinstance(content, str | None):
+        raise TypeError(type(content).__name__)
+    return content or ""
+
+
+def _written(text: str) -> str:
+    """A text as UTF-8 can hold it: JSON can have half a surrogate pair."""
+    return text.encode("utf-8", "replace").decode()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from stages.common.answer_store import AnswerStore
 
 TEMPLATE = 256  # tokens that a chat template may put around the messages: a date, a system prompt of its own (gpt-oss: about 70)
 BOUNDS = ("max_tokens", "max_completion_tokens")  # a request's bound on its answer, and the name that OpenAI's reasoning models know it by
@@ -83,17 +85,41 @@ def _longest(body: Mapping) -> int:
 
 
 class Ledger:
-    """What was spent and what is in flight, held against the caps. Two runs at once each hold themselves to theirs."""
+    """What a set of requests has taken, held against the caps: its own run's requests in flight at their most, and what other runs have booked for the same ones."""
 
     def __init__(self, caps: Caps | None = None):
         self.caps = caps or Caps()
         self.spent = self.in_flight = Use()
+        self._prices: dict[str, Price] = {}
+        self._seen = 0
+
+    def watch(self, keys: Iterable[str], price: Price, store: AnswerStore) -> None:
+        """Count what was ever booked for these keys, and from now on what other runs book."""
+        with store.exclusive():
+            self.catch_up(store)
+            new = [name for name in keys if name not in self._prices]
+            self._prices |= dict.fromkeys(new, price)
+            self._add(store.booked(new))
+
+    def catch_up(self, store: AnswerStore) -> None:
+        """Count what other runs have booked since the last look."""
+        self._seen, others = store.booked_since(self._seen)
+        self._add(row for row in others if row[0] in self._prices)
+
+    def _add(self, booked: Iterable[tuple[str, int, int, int]]) -> None:
+        for name, requests, prompt_tokens, completion_tokens in booked:
+            self.spent += replace(self._prices[name].use(prompt_tokens, completion_tokens), requests=requests)
 
     def refuses(self, upper: Use) -> str | None:
         """The cap that a request which uses `upper` could pass, in words, or None."""
         then = self.spent + self.in_flight + upper
         held = (("max_requests", self.caps.requests, then.requests), ("max_tokens", self.caps.tokens, then.tokens), ("max_usd", self.caps.usd, then.usd))
         return next((f"{name} {cap}" for name, cap, figure in held if cap is not None and figure > cap * (1 + DUST)), None)
+
+    @property
+    def bound(self) -> bool:
+        """Whether there is any cap."""
+        return self.caps != Caps()
 
     def begin(self, upper: Use) -> None:
         self.in_flight += upper

@@ -8,7 +8,7 @@ from functools import partial
 
 from stages.common import characters, children
 from stages.common.answer_store import Answer
-from stages.common.errors import run
+from stages.common.errors import UserError, run
 from stages.common.files import write_json, write_jsonl
 from stages.common.params import load
 from stages.common.spending import FREE, Use
@@ -40,6 +40,8 @@ def main() -> None:
 
     writer, judge = params["synthesize.teacher"], params["synthesize.critic"]
     with paid.store() as answers, teacher(params, answers, spending) as ask:
+        if params["synthesize.base_url"] and (warning := paid.elsewhere(answers)):
+            raise UserError(warning)
         writings = write(bodies(drawn, cards, params), params["synthesize.retries"], endpoint(params), partial(ask, writer), read)
         written, rejects = to_records(writings, drawn, cards, params)
         critiques, judged, unjudged = criticise(written, cards, params, endpoint(params), partial(ask, judge)) if judge else ({}, [], 0)

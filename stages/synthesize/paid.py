@@ -8,7 +8,9 @@ from pathlib import Path
 from stages.common import environments
 from stages.common.answer_store import Answer, AnswerStore
 from stages.common.errors import UserError
-from stages.common.files import read_jsonl, write_jsonl
+from stages.common.files import read_lines, write_jsonl
+from stages.common.params import read_yaml
+from stages.common.schemas import fault
 
 ANSWERS = Path("data/synthetic/answers.jsonl")
 
@@ -21,17 +23,24 @@ def store() -> AnswerStore:
     return answers
 
 
+def elsewhere(answers: AnswerStore) -> str | None:
+    """One sentence where a run on another machine has paid for answers that are not here: dvc.lock names them, and nobody has asked anything here yet."""
+    if ANSWERS.exists() or not answers.is_empty() or not Path("dvc.lock").exists():
+        return None
+    outs = read_yaml("dvc.lock").get("stages", {}).get("synthesize", {}).get("outs", [])
+    if not any(out.get("path") == str(ANSWERS) and out.get("size") for out in outs):
+        return None
+    return f"dvc.lock names answers that were paid for on another machine: `dvc pull {ANSWERS}` brings them; where they are lost, `touch {ANSWERS}`"
+
+
 def read(path: Path) -> dict[str, Answer]:
-    """The answers of a file by key. Raises UserError with file and row where one is none."""
+    """The answers of a file by key. Raises UserError with file and line where one is none."""
     found = {}
-    for number, row in enumerate(read_jsonl(path), start=1):
-        try:
-            name, answer = row["key"], Answer(row["text"], row["finish"], row["prompt_tokens"], row["completion_tokens"])
-        except (KeyError, TypeError):
-            raise UserError(f"{path}: row {number} is no answer; expected key, text, finish, prompt_tokens and completion_tokens") from None
-        if [type(value) for value in (name, *vars(answer).values())] != [str, str, str, int, int]:
-            raise UserError(f"{path}: row {number} is no answer: expected three texts and two counts")
-        found[name] = answer
+    for line, row in read_lines(path):
+        problem = str(row) if isinstance(row, ValueError) else fault("answer", row)
+        if problem:
+            raise UserError(f"{path}:{line}: {problem}")
+        found[row["key"]] = Answer(*(row[name] for name in Answer.__dataclass_fields__))
     return found
 
 

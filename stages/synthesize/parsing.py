@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 from stages.common import schemas
@@ -11,18 +12,24 @@ from stages.common.answer_store import Answer
 from stages.common.chats import CONTROL
 from stages.common.in_character import ASSISTANT, straight
 
-# "Watson:", "**Dr. Watson (rising):**": up to three words with capitals before a colon, at the start of a line.
-VOICE = re.compile(r"^[*_\[\s]*(?:[A-Z][\w'-]*\.?\s?){1,3}[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:(?:[*_]+|\s|$)")
+# "Watson:", "**Dr. Watson (rising):**", "The clerk:": up to three words with capitals, or a word after "The", before a colon, at the start of a line.
+VOICE = re.compile(r"^[*_\[ \t]*(?:The [a-z]+|(?:[A-Z][\w'-]*\.? ?){1,3})[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:(?:[*_]+|\s|$)", re.MULTILINE)
 
-# The visitor's words inside the character's turn: a label at the start of a line, or after the end of a sentence.
-OTHERS_WORDS = re.compile(r"(?:^|[.!?…\"'”’*)\]]\s+)[*_\[]*(?:The )?(?:Visitor|User|Human)[*_\]\s]*:", re.MULTILINE)
+BREAK = r"(?:^|[.!?\u2026\"'\u201d\u2019*)\]]\s+)"  # where somebody else could begin to speak: the start of a line, the end of a sentence
+# The visitor's words inside the character's turn: a label in such a place, or with a capital after a comma.
+OTHERS_WORDS = re.compile(
+    rf"{BREAK}[*_\[(]*(?:(?i:(?:the )?(?:visitor|user|human))[*_\])\s]*(?::| [-\u2013\u2014] )|(?:You|Me|Narrator)[*_\])]*:)|[,;] (?:Visitor|User|Human):",
+    re.MULTILINE,
+)
 # The teacher itself declines; a character who declines does so after a label, or inside a turn.
 REFUSAL = re.compile(
     rf"^\W*(?:{'|'.join(ASSISTANT['refusal'] + ASSISTANT['identity'])}|i(?: a|')m sorry, but|i(?: can(?:not|'t)|'m unable to) (?:write|create|continue))",
     re.IGNORECASE,
 )
 SURROGATE = re.compile("[\ud800-\udfff]")
-FENCE = re.compile(r"^\s*```(?:json)?\s*(.*?)\s*```\s*$", re.DOTALL)
+FENCE = re.compile(r"```[a-z]*\s*\n?(.*?)\s*```", re.DOTALL)
+THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.DOTALL)  # of a model that reasons aloud, before its answer
+PREFACE = re.compile(r"(?:sure|certainly|of course|here(?:'s| is| are)|below is|the dialogue)\b.*|[-*_=#]{3,}|#+ .*|.*:[*_]*", re.IGNORECASE)
 UNUSABLE = {
     "length": ("finish.length", "a dialogue that ends within the tokens that an answer may have"),
     "content_filter": ("finish.content_filter", "a dialogue that the endpoint lets pass"),
@@ -41,14 +48,15 @@ class NotAChat(ValueError):
 
 def turns(answer: Answer, name: str, structured: bool) -> list[dict]:
     """The turns of an answer for the character called `name`, human first and gpt last, without a system turn. Raises NotAChat."""
-    text = answer.text
+    text = THOUGHTS.sub("", answer.text, count=1) if THOUGHTS.match(answer.text) else answer.text
     if answer.finish in UNUSABLE:
         rule, expected = UNUSABLE[answer.finish]
         raise NotAChat(rule, f"...{text[-100:]}" if answer.finish == "length" else text, expected)
     if refused := REFUSAL.match(straight(text)):
         raise NotAChat("refusal", text, f"a dialogue, not {refused.group()!r}")
     dialogue = from_json(text) if structured else from_transcript(text, name)
-    said = [{"from": "human" if turn["speaker"] == "visitor" else "gpt", "value": turn["text"].strip()} for turn in dialogue]
+    own = label(name)
+    said = [{"from": "human" if turn["speaker"] == "visitor" else "gpt", "value": unlabelled(turn["text"], turn["speaker"], own)} for turn in dialogue]
     if said and said[-1]["from"] == "human":
         said.pop()  # the visitor's last word has no answer to learn from
     speakers = [turn["from"] for turn in said]
@@ -67,8 +75,13 @@ def check_words(speaker: str, words: str, name: str) -> None:
         raise NotAChat("parse.text", ascii(words), "text that can be written as UTF-8, without halves of surrogate pairs")
     if control := CONTROL.search(words):
         raise NotAChat("parse.control", control.group(), "words, and no token that opens or ends turns")
-    if speaker == "gpt" and (others := OTHERS_WORDS.search(words)):
-        raise NotAChat("parse.others_words", words[max(0, others.start() - 60) : others.end() + 60], f"no words of the visitor in {name}'s mouth")
+    others = OTHERS_WORDS if speaker == "gpt" else his_words(name)
+    if found := others.search(words):
+        whose, mouth = ("the visitor", f"{name}'s") if speaker == "gpt" else (name, "the visitor's")
+        raise NotAChat("parse.others_words", words[max(0, found.start() - 60) : found.end() + 60], f"no words of {whose} in {mouth} mouth")
+    lines = words.partition("\n")[2]  # a turn may begin with "Listen:"; a line within it that begins so is somebody else's
+    if voice := VOICE.search(lines):
+        raise NotAChat("parse.speaker", voice.group().strip(), f"no voice but the visitor's and {name}'s")
 
 
 def from_json(text: str) -> list[dict]:
@@ -80,25 +93,53 @@ def from_json(text: str) -> list[dict]:
 
 
 def parsed(text: str) -> Any:
-    """The JSON value of an answer, which some teachers put into a Markdown fence. Raises NotAChat."""
-    fenced = FENCE.match(text)
+    """The JSON object of an answer, which some teachers put into a Markdown fence, or between words. Raises NotAChat."""
+    fenced = FENCE.search(text)
+    found = fenced.group(1) if fenced else text
+    around = found.find("{"), found.rfind("}") + 1
     try:
-        return json.loads(fenced.group(1) if fenced else text)
+        return json.loads(found[slice(*around)] if 0 <= around[0] < around[1] else found)
     except (ValueError, RecursionError) as error:
         raise NotAChat("parse.json", text, f"JSON ({error})") from None
 
 
-def from_transcript(text: str, name: str) -> list[dict]:
-    """The turns of a play, `Visitor: ...` and `NAME: ...`, as schemas/dialogue.schema.json has them. Raises NotAChat for a line that is nobody's."""
-    first_name, last_name = re.escape(name.split()[0]), re.escape(name.split()[-1])
-    label = re.compile(
-        rf"^\W*(?:(?P<visitor>(?:the )?visitor)|(?P<character>{re.escape(name)}|(?:mr\.? )?{last_name}|{first_name}))[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:[*_]*",
+def names(name: str) -> str:
+    """A pattern for what a character is called in a label: the whole name, the last one, the first one."""
+    parts = name.split()
+    return rf"{re.escape(name)}|(?:mr\.? )?{re.escape(parts[-1])}|{re.escape(parts[0])}"
+
+
+@cache
+def label(name: str) -> re.Pattern[str]:
+    """Who speaks, at the start of a line: `Visitor:` or the character's name, however it is adorned."""
+    return re.compile(
+        rf"^\W*(?:(?P<visitor>(?:the )?visitor)|(?P<character>{names(name)}))[*_\]\s]*(?:\([^)]*\))?[*_\]\s]*:[*_]*",
         re.IGNORECASE,
     )
-    found: list[dict] = []
+
+
+@cache
+def his_words(name: str) -> re.Pattern[str]:
+    """The character's words inside the visitor's turn."""
+    return re.compile(rf"{BREAK}[*_\[(]*(?:{names(name)})[*_\])\s]*:", re.IGNORECASE | re.MULTILINE)
+
+
+def unlabelled(text: str, speaker: str, own: re.Pattern[str]) -> str:
+    """A turn without its own speaker's label."""
+    match = own.match(text)
+    return (text[match.end() :] if match and match[speaker] else text).strip()
+
+
+def from_transcript(text: str, name: str) -> list[dict]:
+    """The turns of a play, `Visitor: ...` and `NAME: ...`, as schemas/dialogue.schema.json has them. Raises NotAChat for a line that is nobody's."""
+    if fenced := FENCE.search(text):
+        text = fenced.group(1)
+    own, found = label(name), []
     for line in (line.strip() for line in text.splitlines() if line.strip()):
-        if match := label.match(line):
+        if match := own.match(line):
             found.append({"speaker": "visitor" if match["visitor"] else "character", "text": line[match.end() :].strip()})
+        elif not found and PREFACE.fullmatch(line):
+            continue
         elif VOICE.match(line):
             raise NotAChat("parse.speaker", line, f"no voice but the visitor's and {name}'s")
         elif found:

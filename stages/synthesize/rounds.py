@@ -10,6 +10,7 @@ from stages.common.completions import Request, Unanswered
 from stages.synthesize import prompts
 from stages.synthesize.parsing import NotAChat
 
+APART = 1_000_000  # between the numbers, and the seeds, of a request and of the next attempt at it: more than there are requests
 UNANSWERED = "unanswered"  # the rule of an attempt that got no answer at all
 
 
@@ -24,9 +25,15 @@ class Writing:
     """(key in the store, answer) of each attempt."""
     faults: list[NotAChat] = field(default_factory=list)
     """Why each attempt but a good last one could not be used."""
+    attempt: int = 0
     turns: list[dict] | None = None
     capped: bool = False
     """Whether a cap kept the last attempt from being sent."""
+
+    @property
+    def request(self) -> Request:
+        """What is asked next. An attempt has a number of its own: what is asked a third time may be the very same as the second."""
+        return Request(self.number + self.attempt * APART, self.body)
 
     @property
     def key(self) -> str:
@@ -48,14 +55,14 @@ def write(
 ) -> list[Writing]:
     """One Writing for each body, in their order. `ask` (label, requests) gives the answers; `read` (number, answer) the turns, or raises NotAChat.
 
-    An answer that cannot be used is asked for again up to `retries` times; a request without an answer is not, nor is one that would be the very same again.
+    An answer that cannot be used is asked for again up to `retries` times; a request without an answer is not.
     """
     writings = [Writing(number, body) for number, body in enumerate(bodies)]
     left = writings
     for attempt in range(retries + 1):
         if not left:
             break
-        outcomes = ask(f"again ({attempt})" if attempt else "synthesize", [Request(writing.number, writing.body) for writing in left])
+        outcomes = ask(f"again ({attempt})" if attempt else "synthesize", [writing.request for writing in left])
         for writing, outcome in zip(left, outcomes, strict=True):
             take(writing, outcome, endpoint, read)
         left = [writing for writing in left if attempt < retries and prepare(writing, bodies[writing.number])]
@@ -69,7 +76,7 @@ def take(writing: Writing, outcome: Answer | Unanswered, endpoint: str, read: Ca
         if not outcome.capped:
             writing.faults.append(NotAChat(UNANSWERED, outcome.why, "an answer"))
         return
-    writing.answers.append((key(endpoint, writing.number, writing.body), outcome))
+    writing.answers.append((key(endpoint, writing.request.index, writing.body), outcome))
     try:
         writing.turns = read(writing.number, outcome)
     except NotAChat as fault:
@@ -80,6 +87,9 @@ def prepare(writing: Writing, first: dict) -> bool:
     """Make the next request, from the first one and what was wrong with the last answer. False where there is none to make."""
     if writing.turns is not None or writing.capped or writing.unanswered:
         return False
-    before, (_, answer) = writing.body, writing.answers[-1]
+    writing.attempt += 1
+    _, answer = writing.answers[-1]
     writing.body = {**first, "messages": prompts.again(first["messages"], answer.text, str(writing.faults[-1]))}
-    return writing.body != before
+    if "seed" in first:
+        writing.body["seed"] = first["seed"] + writing.attempt * APART
+    return True

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
+from urllib.parse import urlsplit
 
 from stages.common import base_models, completions, inference_server
 from stages.common.answer_store import Answer, AnswerStore
@@ -37,11 +38,24 @@ def teacher(params: Mapping, answers: AnswerStore, spending: Ledger) -> Iterator
 
 
 def elsewhere(params: Mapping) -> tuple[str, str]:
-    """(URL, key) of synthesize.base_url. Raises UserError where the key is not in the environment."""
+    """(URL, key) of synthesize.base_url. Raises UserError where the key is not in the environment, or cannot be one."""
     url, variable = params["synthesize.base_url"], params["synthesize.api_key_env"]
-    if not (secret := os.environ.get(variable)):
+    if not (secret := os.environ.get(variable, "").strip()):
         raise UserError(f"synthesize.base_url is {url}, but the environment variable {variable} that should hold its key is empty")
+    if not (secret.isascii() and secret.isprintable() and " " not in secret):
+        raise UserError(f"the environment variable {variable} should hold the endpoint's key; found blanks or characters in it that no key has")
     return url, secret
+
+
+def check_address(url: str) -> None:
+    """Raise UserError where a URL is no address to send requests to."""
+    try:
+        parts = urlsplit(url)
+        good = parts.hostname and parts.port != 0 and not (parts.username or parts.password or parts.query or parts.fragment)
+    except ValueError:
+        good = False
+    if not good:  # what it is could hold a secret
+        raise UserError("params.yaml: synthesize.base_url is no address; expected https://HOST/v1 or the like, without user, password, query or fragment")
 
 
 def endpoint(params: Mapping) -> str:
@@ -66,6 +80,8 @@ def price(params: Mapping, model: str) -> Price | None:
 def models(params: Mapping) -> list[str]:
     """The models that are asked: the teacher's and the critic's. Raises UserError where the one that is served here cannot be both."""
     writer, judge = params["synthesize.teacher"], params["synthesize.critic"]
+    if params["synthesize.base_url"]:
+        check_address(params["synthesize.base_url"])
     if params["synthesize.base_url"] is None and judge not in (None, writer):
         raise UserError(f"params.yaml: synthesize.critic is {judge}, but without synthesize.base_url one model is served, synthesize.teacher: {writer}")
     return list(dict.fromkeys(filter(None, (writer, judge))))

@@ -113,7 +113,7 @@ def test_a_set_without_a_prompt_for_anybody_is_one_sentence_before_anything_is_s
 def test_the_system_prompt_of_a_request_is_made_for_its_own_question() -> None:
     asked = pose("evaluation", PROMPTS, "topic", sorted(CARDS))
     sent = requests("adapter", asked, lambda question: f"You are {question['character']}; {question['prompt']}", PARAMETERS)
-    assert [request["messages"] for request in sent] == [
+    assert [request.body["messages"] for request in sent] == [
         [{"role": "system", "content": f"You are {one['character']}; {one['prompt']}"}, {"role": "user", "content": one["prompt"]}] for one in asked
     ]
-    assert all(request["model"] == "adapter" and request["max_tokens"] == 160 for request in sent)
+    assert all(request.body["model"] == "adapter" and request.body["max_tokens"] == 160 for request in sent)

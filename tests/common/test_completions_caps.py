@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,6 +18,7 @@ from stages.common.completions import ATTEMPTS, Request, Terms, Unanswered
 from stages.common.inference_server import free_port
 from stages.common.spending import FREE, Caps, Ledger, Price, Use, likely, most
 from tests.common.stub_endpoint import Endpoint, Reply, completion
+from tests.project import ROOT
 
 PRICE = Price(2.5, 10.0)
 COUNT = 60
@@ -145,3 +149,69 @@ def test_so_many_tokens_a_minute_and_no_more() -> None:
         ask(stub.url, Ledger(), count=20, tokens_per_minute=a_minute, price=FREE)
     arrivals = [sent.at for sent in stub.requests]
     assert arrivals[-1] - arrivals[0] >= sum(tokens[:-1]) * 60 / a_minute - 0.15
+
+
+# Caps over several runs
+
+
+def test_what_was_lost_counts_in_the_next_run_too(tmp_path: Path) -> None:
+    with Endpoint(lambda body, count: Reply({"choices": []})) as stub, AnswerStore(tmp_path / "answers.sqlite") as store:
+        for _ in range(3):
+            ask(stub.url, Ledger(Caps(requests=10)), store, count=2)
+    assert len(stub.requests) == 10
+
+
+RUN = """
+import sys
+from pathlib import Path
+from stages.common.answer_store import AnswerStore
+from stages.common.spending import Caps, Ledger
+from tests.common.test_completions_caps import ask
+with AnswerStore(Path(sys.argv[2])) as store:
+    ask(sys.argv[1], Ledger(Caps(requests=int(sys.argv[3]))), store, count=60)
+"""
+
+
+def started(url: str, path: Path, cap: int) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", RUN, url, str(path), str(cap)], cwd=ROOT, stderr=subprocess.DEVNULL)
+
+
+def test_two_runs_at_once_hold_one_cap_together(tmp_path: Path) -> None:
+    with Endpoint(lambda body, count: Reply(completion("Yes."), delay=0.1)) as stub:
+        runs = [started(stub.url, tmp_path / "answers.sqlite", 20) for _ in range(3)]
+        assert [run.wait(60) for run in runs] == [0, 0, 0]
+    assert len(stub.requests) == len({str(sent.body) for sent in stub.requests}) == 20
+
+
+def test_what_a_killed_run_had_in_flight_counts(tmp_path: Path) -> None:
+    with Endpoint(lambda body, count: Reply(completion("Yes."), delay=0.3)) as stub:
+        for _ in range(3):
+            run, before = started(stub.url, tmp_path / "answers.sqlite", 30), len(stub.requests)
+            while len(stub.requests) < before + 5:
+                time.sleep(0.01)
+            run.kill()
+            run.wait()
+        assert started(stub.url, tmp_path / "answers.sqlite", 30).wait(60) == 0
+    assert 15 < len(stub.requests) <= 30
+
+
+def test_a_cap_that_lets_nothing_through_connects_to_nobody() -> None:
+    def connect() -> tuple[str, str]:
+        raise AssertionError("nobody is asked")
+
+    (outcome,) = completions.ask(connect, "stub", [Request(0, body(0))], Terms(1), "test", None, Ledger(Caps(requests=0)))
+    assert outcome.capped and "max_requests 0" in outcome.why
+
+
+def test_a_store_from_before_the_book_counts_its_answers(tmp_path: Path) -> None:
+    path = tmp_path / "answers.sqlite"
+    with Endpoint(lambda body, count: Reply(completion("Yes."))) as stub:
+        with AnswerStore(path) as store:
+            ask(stub.url, Ledger(), store, count=10)
+        with sqlite3.connect(path) as rows:
+            rows.execute("DROP TABLE uses")
+        rows.close()
+        with AnswerStore(path) as store:
+            ledger = Ledger(Caps(requests=15))
+            ask(stub.url, ledger, store)
+    assert len(stub.requests) == ledger.spent.requests == 15

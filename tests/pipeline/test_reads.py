@@ -56,6 +56,8 @@ def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Pat
     project.write("data/curated/chats.jsonl", jsonl(plain_chat(n) for n in range(9)))
     project.write("data/synthetic/chats.jsonl", jsonl([plain_chat(70, kind="synthetic")]))
     project.write("data/filtered/chats.jsonl", jsonl(chat for split in ("train", "validation", "test") for chat in chats_in(split, 2)))
+    answer = {"request": 0, "key": "0" * 64, "text": "Yes.", "finish": "stop", "prompt_tokens": 1, "completion_tokens": 1}
+    project.write("data/synthetic/answers.jsonl", jsonl([answer]))
     project.write("data/prompts/scenarios.yaml", "- {id: a, kind: cases, visitor: a widow, situation: She weeps.}\n")
     project.write("data/prompts/visitors.yaml", "{ages: [a young], stations: [cook], moods: [in haste]}\n")
     for path, records in three_characters().items():

@@ -203,3 +203,32 @@ def test_a_teacher_that_dies_in_the_middle_leaves_one_sentence_and_no_half_writt
     assert len(stub.requests) >= 6
     assert not any((folder / name).exists() for name in WRITTEN)
     assert [path for path in folder.rglob("*.part")] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://user:pw@127.0.0.1/v1", "http://[::1/v1", "http://", "http://127.0.0.1:99999/v1", "https://example.org/v1?key=sk-1", "https://example.org/v1#x"],
+)
+def test_a_url_that_is_no_address_is_one_sentence_that_does_not_repeat_it(curated: Path, tmp_path: Path, url: str) -> None:
+    said = one_sentence(synthesize(project(curated, tmp_path, chats=2, base_url=url)))
+    assert "synthesize.base_url is no address; expected https://HOST/v1" in said and "pw" not in said and "sk-1" not in said
+
+
+@pytest.mark.parametrize("key", ["sk two words", "sk-\u00fc", "sk-\x07"])
+def test_a_key_that_cannot_be_one_is_one_sentence_that_does_not_repeat_it(curated: Path, tmp_path: Path, key: str) -> None:
+    said = one_sentence(synthesize(project(curated, tmp_path, chats=2, base_url="http://127.0.0.1:9/v1"), key=key))
+    assert "found blanks or characters in it that no key has" in said and key not in said
+
+
+def test_a_key_with_the_end_of_its_line_is_that_key(curated: Path, tmp_path: Path) -> None:
+    with Endpoint(lambda body, _: Reply(completion(good(body["seed"])))) as stub:
+        assert synthesize(project(curated, tmp_path, chats=1, base_url=stub.url), key=KEY + "\n").returncode == 0
+    assert stub.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize(
+    "request_", [{"temperature": float("nan")}, {"max_tokens": True}, {"max_tokens": "400"}, {"max_tokens": -5}, {"stream": True}, {"n": 2}], ids=str
+)
+def test_a_field_that_no_request_may_have_is_one_sentence_before_any_request(curated: Path, tmp_path: Path, request_: dict) -> None:
+    said = one_sentence(synthesize(project(curated, tmp_path, chats=2, base_url="http://127.0.0.1:9/v1", request=request_)))
+    assert said.startswith("error: params.yaml: synthesize.request")

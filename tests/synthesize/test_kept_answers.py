@@ -14,14 +14,16 @@ from stages.common.files import read_json, read_jsonl
 from stages.common.schemas import fault
 from stages.synthesize.critic import ASPECTS
 from stages.synthesize.prompts import response_format
+from stages.synthesize.rounds import APART
 from tests.common.stub_endpoint import Endpoint, Reply, completion
-from tests.synthesize.holmes import ANSWERS, CHATS, METRICS, REJECTS, WRITTEN, change, good, one_sentence, project, synthesize
+from tests.synthesize.holmes import ANSWERS, CHATS, METRICS, REJECTS, WRITTEN, change, good, one_sentence, project, run, synthesize
 
 PRICE = {"stub-teacher": {"input": 10.0, "output": 100.0}}
 
 
 def number_of(body: dict) -> int:
-    return body["seed"] - 7
+    """Of the request; every attempt at it has a seed of its own."""
+    return (body["seed"] - 7) % APART
 
 
 def well(body: dict, count: int = 1) -> Reply:
@@ -123,7 +125,7 @@ def test_raw_answers_that_are_none_are_one_sentence(curated: Path, tmp_path: Pat
 def test_an_answer_that_cannot_be_used_is_asked_for_again_with_the_reason(curated: Path, tmp_path: Path) -> None:
     def answer(body: dict, count: int) -> Reply:
         if number_of(body) == 1 and len(body["messages"]) == 6:
-            return Reply(completion("Here you are: nothing.", "stop", 100, 50))
+            return Reply(completion("You are to have nothing.", "stop", 100, 50))
         return well(body)
 
     with Endpoint(answer) as stub:
@@ -135,8 +137,8 @@ def test_an_answer_that_cannot_be_used_is_asked_for_again_with_the_reason(curate
     assert sorted(number_of(sent.body) for sent in stub.requests) == [0, 1, 1, 2]
     first, second = (sent.body["messages"] for sent in stub.requests if number_of(sent.body) == 1)
     assert second[:6] == first
-    assert second[6] == {"role": "assistant", "content": "Here you are: nothing."}
-    assert "Found: Here you are: nothing.; expected: a first line that begins with 'Visitor:' or 'Sherlock Holmes:'." in second[7]["content"]
+    assert second[6] == {"role": "assistant", "content": "You are to have nothing."}
+    assert "Found: You are to have nothing.; expected: a first line that begins with 'Visitor:' or 'Sherlock Holmes:'." in second[7]["content"]
     assert [(reject["request"], reject["attempt"], reject["rule"]) for reject in read_jsonl(folder / REJECTS)] == [(1, 1, "parse.label")]
     metrics = read_json(folder / METRICS)
     assert (metrics["chats"], metrics["rejected"], metrics["retried"], metrics["answers"]) == (3, 0, 1, 4)
@@ -152,12 +154,60 @@ def test_an_answer_is_asked_for_again_at_most_retries_times(curated: Path, tmp_p
     assert [(reject["request"], reject["attempt"]) for reject in read_jsonl(folder / REJECTS)] == [(n, k) for n in range(2) for k in range(1, 2 + retries)]
 
 
-def test_a_teacher_that_says_the_same_again_is_not_asked_the_very_same_again(curated: Path, tmp_path: Path) -> None:
+def test_a_teacher_that_says_the_same_again_is_asked_as_often_as_any_other_with_another_seed(curated: Path, tmp_path: Path) -> None:
     with Endpoint(lambda body, _: Reply(completion("No."))) as stub:
-        folder = project(curated, tmp_path, chats=1, base_url=stub.url, retries=5)
+        folder = project(curated, tmp_path, chats=1, base_url=stub.url, retries=3)
         ran(folder)
+        ran(folder)
+    assert [sent.body["seed"] for sent in stub.requests] == [7, 7 + APART, 7 + 2 * APART, 7 + 3 * APART]
+    assert len(read_jsonl(folder / ANSWERS)) == 4
+
+
+def test_a_teacher_that_takes_no_seed_is_asked_as_often_too(curated: Path, tmp_path: Path) -> None:
+    with Endpoint(lambda body, _: Reply(completion("No."))) as stub:
+        folder = project(curated, tmp_path, chats=1, base_url=stub.url, retries=3, request={"seed": None})
+        ran(folder)
+        ran(folder)
+    assert len(stub.requests) == 4 and not any("seed" in sent.body for sent in stub.requests)
+
+
+@pytest.mark.parametrize(
+    "line, problem",
+    [
+        ("{oops", "not JSON"),
+        ('{"key": "x"}', "is a required property"),
+        ('{"request": 0, "key": "KEY", "text": "a", "finish": "stop", "prompt_tokens": 100000000000000000000, "completion_tokens": 1}', "prompt_tokens: "),
+        ('{"request": 0, "key": "KEY", "text": "a", "finish": "stop", "prompt_tokens": -5, "completion_tokens": 1}', "prompt_tokens: -5"),
+        ('{"request": 0, "key": "KEY", "text": "\\ud800", "finish": "stop", "prompt_tokens": 1, "completion_tokens": 1}', "half a surrogate pair"),
+    ],
+    ids=["no JSON", "no answer", "too many", "fewer than none", "half a character"],
+)
+def test_a_line_of_the_answers_that_is_none_is_told_with_its_number(curated: Path, tmp_path: Path, line: str, problem: str) -> None:
+    with Endpoint(well) as stub:
+        folder = project(curated, tmp_path, chats=2, base_url=stub.url)
+        ran(folder)
+        before = (folder / ANSWERS).read_text()
+        (folder / ANSWERS).write_text(before + line.replace("KEY", "0" * 64) + "\n")
+        said = one_sentence(synthesize(folder))
+    assert f"{ANSWERS}:3: " in said and problem in said
     assert len(stub.requests) == 2
-    assert len(read_jsonl(folder / ANSWERS)) == 2
+
+
+def test_on_a_machine_that_has_never_asked_the_answers_that_dvc_lock_names_are_fetched_first(curated: Path, tmp_path: Path) -> None:
+    with Endpoint(well) as stub:
+        folder = project(curated, tmp_path, chats=3, base_url=stub.url)
+        lock = {"stages": {"synthesize": {"cmd": "x", "outs": [{"path": ANSWERS, "size": 900}]}}}
+        (folder / "dvc.lock").write_text(json.dumps(lock))
+        assert f"`dvc pull {ANSWERS}` brings them" in one_sentence(synthesize(folder))
+        assert f"`dvc pull {ANSWERS}` brings them" in run(folder, "-m", "tools.plan", "synthesize").stdout
+        assert stub.requests == []
+        (folder / ANSWERS).parent.mkdir(parents=True, exist_ok=True)
+        (folder / ANSWERS).touch()
+        ran(folder)
+        assert len(stub.requests) == 3
+        (folder / ANSWERS).unlink()  # as in a copy that dvc exp run makes: the store is there
+        ran(folder, seed=8)
+        assert len(stub.requests) == 6
 
 
 def test_a_request_without_an_answer_is_a_reject_and_the_next_run_asks_for_it_alone(curated: Path, tmp_path: Path) -> None:

@@ -184,7 +184,7 @@ def test_in_a_transcript_too_the_visitor_stays_out_of_the_characters_mouth() -> 
     [
         ("", "parse.turns", "nothing"),
         (" \n \n", "parse.turns", "nothing"),
-        ("Here is a dialogue.\nVisitor: Who?\nHolmes: I.", "parse.label", "Here is a dialogue."),
+        ("It rained.\nVisitor: Who?\nHolmes: I.", "parse.label", "It rained."),
         ("The verger did it, of course.", "parse.label", "The verger did it, of course."),
         ("Visitor: Who?", "parse.turns", "nothing"),
         ("Visitor: Who?\nVisitor: Who, I say?", "parse.turns", "human"),
@@ -248,3 +248,78 @@ def test_a_long_line_is_quoted_shortly() -> None:
 def test_any_characters_name_is_a_label(name: str) -> None:
     assert parsed(f"Visitor: Who?\n{name}: I.", name=name) == ["Who?", "I."]
     assert reason("Visitor: Who?\nSherlock Holmes: I.", name=name)[0].startswith("parse.")
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "Here is the dialogue:\n{}",
+        "Sure! Here it is.\n\n{}",
+        "```\n{}\n```",
+        "Certainly!\n```text\n{}\n```\nI hope it serves.",
+        "<think>\nVisitor: hm?\n</think>\n{}",
+        "---\n{}",
+        "**A dialogue:**\n{}",
+    ],
+)
+def test_what_stands_around_a_transcript_is_no_part_of_it(around: str) -> None:
+    assert parsed(around.format("Visitor: Who was it?\nHolmes: The verger.")) == ["Who was it?", "The verger."]
+
+
+@pytest.mark.parametrize("around", ["Here it is: {}", "Here:\n```json\n{}\n```\nDone.", '<think>{{"turns": []}}</think>{}'])
+def test_what_stands_around_json_is_no_part_of_it(around: str) -> None:
+    assert parsed(around.format(in_json("Who?", "The verger.")), structured=True) == ["Who?", "The verger."]
+
+
+def test_a_speakers_own_label_inside_json_is_taken_off() -> None:
+    assert parsed(in_json("Visitor: Who?", "**Sherlock Holmes:** The verger."), structured=True) == ["Who?", "The verger."]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "I see. visitor: and then?",
+        "Sit. [VISITOR]: no",
+        "So. VISITOR - and then?",
+        "He said, Visitor: give me that.",
+        "You: what? Me: fine.",
+        "Sit.\nVisitor: I would rather stand.",
+    ],
+)
+def test_the_visitors_words_in_many_guises_are_no_chat(reply: str) -> None:
+    assert reason(in_json("Who?", reply), structured=True)[0] == "parse.others_words"
+
+
+@pytest.mark.parametrize("reply", ["Sit.\nThe clerk: I lost my hat.", "Sit.\nDr. Watson: I lost my hat."])
+def test_another_voice_inside_a_turn_of_json_is_no_chat(reply: str) -> None:
+    assert reason(in_json("Who?", reply), structured=True)[0] == "parse.speaker"
+
+
+def test_a_clerk_in_a_transcript_is_another_voice() -> None:
+    assert reason("Visitor: Who?\nHolmes: Sit.\nThe clerk: I lost my hat.") == ("parse.speaker", "The clerk: I lost my hat.")
+
+
+@pytest.mark.parametrize("asked", ["hi. Sherlock Holmes: My dear fellow!", "hi\nHolmes: My dear fellow!"])
+def test_the_characters_words_in_the_visitors_mouth_are_no_chat(asked: str) -> None:
+    assert reason(in_json(asked, "Sit."), structured=True)[0] == "parse.others_words"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Listen: he limps.",
+        "Observe the man - a visitor, no more.",
+        "I am at home, visitor or no visitor: come in.",
+        "You - sit down.",
+        "Here is the point: he limps.",
+    ],
+)
+def test_colons_and_dashes_of_his_own_are_no_labels(reply: str) -> None:
+    assert parsed(in_json("Who?", reply), structured=True) == ["Who?", reply]
+
+
+@pytest.mark.parametrize(
+    "token", ["<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<think>", "</think>", "[SYSTEM_PROMPT]", "<extra_id_0>", "<|eot_id|>", "[/INST]"]
+)
+def test_a_control_token_of_any_model_is_no_word(token: str) -> None:
+    assert reason(in_json("Who?", f"The {token} verger."), structured=True) == ("parse.control", token)

@@ -78,7 +78,7 @@ def test_the_caps_say_where_they_would_stop_it(curated: Path, tmp_path: Path) ->
 
 def test_a_cap_stops_before_the_request_that_could_pass_it() -> None:
     steps = [Step(Use(1, 10, 10), Use(1, 40, 20)) for _ in range(10)]
-    plan, caps = Plan(Use(2, 30, 30), steps), Caps(tokens=200)
+    plan, caps = Plan(Use(2, 30, 30), Use(), steps), Caps(tokens=200)
     assert stops_after(plan, Ledger(caps), lambda step: step.likely) == (5, "max_tokens 200")  # 60 spent, five times 20; 160 + 60 would pass
     assert stops_after(plan, Ledger(caps), lambda step: step.most) == (2, "max_tokens 200")
     assert stops_after(plan, Ledger(), lambda step: step.most) == (10, None)
