@@ -18,6 +18,8 @@ EXAMPLES = 10  # of each rule
 TURNS = 8  # of an example
 TURN = 1200  # characters of a turn; the longest reply of the gold has some 500
 REASON = 300  # characters of what was found and of what was expected
+# Characters that turn the direction of what follows show as the replacement character: an example is read to judge it, and so must stand as it was written.
+TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 WHO = {"human": "visitor", "gpt": "character"}
 ICONS = {
     "before": '<svg viewBox="-6 -6 12 12" aria-hidden="true"><path d="M-5,-5 H5 V5 H-5 Z"/></svg>',
@@ -206,12 +208,12 @@ def _chat(one: Example) -> str:
 def _turn(speaker: str, words: str, spans: Sequence[Span]) -> str:
     shown, inside, before, after = excerpt(words, spans, TURN)
     cuts = [f'<span class="soft">[{counted(count, "character")}] </span>' if count else "" for count in (before, after)]
-    return f'<div class="turn {speaker}"><p class="who">{WHO[speaker]}</p><p class="said" dir="auto">{cuts[0]}{marked(shown, inside)}{cuts[1]}</p></div>'
+    return f'<div class="turn {speaker}"><p class="who">{WHO[speaker]}</p><p class="said" dir="auto">{cuts[0]}{marked(shown.translate(TURNING), inside)}{cuts[1]}</p></div>'
 
 
 def _brief(reason: str | float) -> str:
     told = f"{reason:g}" if isinstance(reason, float) else str(reason)
-    return text(told if len(told) <= REASON else told[: REASON - 1] + "…")
+    return text((told if len(told) <= REASON else told[: REASON - 1] + "…").translate(TURNING))
 
 
 def _series(name: str) -> str:
