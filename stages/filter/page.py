@@ -18,6 +18,8 @@ EXAMPLES = 10  # of each rule
 TURNS = 8  # of an example
 TURN = 1200  # characters of a turn; the longest reply of the gold has some 500
 REASON = 300  # characters of what was found and of what was expected
+# Characters that turn the direction of what follows show as the replacement character: an example is read to judge it, and so must stand as it was written.
+TURNING = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)], "\ufffd")
 WHO = {"human": "visitor", "gpt": "character"}
 ICONS = {
     "before": '<svg viewBox="-6 -6 12 12" aria-hidden="true"><path d="M-5,-5 H5 V5 H-5 Z"/></svg>',
@@ -138,7 +140,7 @@ def _funnel(findings: Findings) -> str:
         left -= gone
         for kind in kinds:
             lost[kind] += step.drops.get(kind, 0)
-        name = f'<a href="#{_place(step.rule)}">{text(step.rule)}</a>' if step.rule in shown else text(step.rule)
+        name = f'<a href="#{_place(step.rule)}">{_shown(step.rule)}</a>' if step.rule in shown else _shown(step.rule)
         cells = "".join(_number(step.drops.get(kind, 0)) for kind in kinds)
         rows.append(
             f'<tr{"" if gone else " class=none"}><th scope="row">{name}</th>{cells}{_number(gone)}{_number(left)}<td class="bar">{_bar(left, gone, came)}</td></tr>'
@@ -147,7 +149,7 @@ def _funnel(findings: Findings) -> str:
         f'<tr><th scope="row">kept</th>{"".join(_number(findings.came[kind] - lost[kind]) for kind in kinds)}<td></td>{_number(left)}<td class="bar">{_bar(left, 0, came)}</td></tr>'
     )
     caption = "Chats by kind of source: what came in, what each rule dropped of it, what was left after it. A chat is counted at the first rule that drops it."
-    heads = ["rule", *map(text, kinds), "dropped", "left", ""]
+    heads = ["rule", *map(_shown, kinds), "dropped", "left", ""]
     return f"<section><h2>What each rule dropped</h2>{_table(caption, heads, rows, 'funnel')}</section>"
 
 
@@ -172,7 +174,7 @@ def _dropped(findings: Findings) -> str:
             count = max(dropped.get(rule, 0), len(members))
             told = f"{counted(count, 'chat')} dropped" + (f", {len(shown)} shown" if count > len(shown) else "")
             parts.append(
-                f'\n<details><summary>{text(rule)}<span class="soft">{told}</span></summary>'
+                f'\n<details><summary>{_shown(rule)}<span class="soft">{told}</span></summary>'
                 # Inside, for a browser opens what holds the place that a link names.
                 f'<div id="{_place(rule)}">{"".join(map(_chat, shown))}</div></details>'
             )
@@ -198,7 +200,7 @@ def _chat(one: Example) -> str:
     if after:
         turns.append(f'<p class="soft">{counted(after, "more turn")}</p>')
     return (
-        f'<article class="chat"><p class="about"><bdi>{text(one.id)}</bdi>, {text(one.kind)}<br>'
+        f'<article class="chat"><p class="about"><bdi>{_shown(one.id)}</bdi>, {_shown(one.kind)}<br>'
         f"found <b><bdi>{_brief(one.found)}</bdi></b>, expected <bdi>{_brief(one.expected)}</bdi></p>{''.join(turns)}</article>"
     )
 
@@ -206,12 +208,17 @@ def _chat(one: Example) -> str:
 def _turn(speaker: str, words: str, spans: Sequence[Span]) -> str:
     shown, inside, before, after = excerpt(words, spans, TURN)
     cuts = [f'<span class="soft">[{counted(count, "character")}] </span>' if count else "" for count in (before, after)]
-    return f'<div class="turn {speaker}"><p class="who">{WHO[speaker]}</p><p class="said" dir="auto">{cuts[0]}{marked(shown, inside)}{cuts[1]}</p></div>'
+    return f'<div class="turn {speaker}"><p class="who">{WHO[speaker]}</p><p class="said" dir="auto">{cuts[0]}{marked(shown.translate(TURNING), inside)}{cuts[1]}</p></div>'
 
 
 def _brief(reason: str | float) -> str:
     told = f"{reason:g}" if isinstance(reason, float) else str(reason)
-    return text(told if len(told) <= REASON else told[: REASON - 1] + "…")
+    return _shown(told if len(told) <= REASON else told[: REASON - 1] + "…")
+
+
+def _shown(value: str) -> str:
+    """Somebody's text, safe and as it was written."""
+    return text(value.translate(TURNING))
 
 
 def _series(name: str) -> str:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
 from base64 import b64encode
 from hashlib import sha256
 from html import escape, unescape
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
 from tests.evaluate.sample import ROOT, answer, evaluate, lay_out, records, three_characters
+from tests.pages import elements, loads_nothing, opened, widths, words_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=\"document.title='owned'\"><b>Observe</b> &amp; \u202e \ud800 \x00" + "a" * 400
 SCRIPT = (ROOT / "stages/evaluate/page.js").read_text(encoding="utf-8")
@@ -50,28 +48,8 @@ def any_page(request: pytest.FixtureRequest, page: str, of_three: tuple[str, dic
     return page if request.param == "one character" else of_three[0]
 
 
-class Elements(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str | None]]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.append((tag, dict(attrs)))
-
-
-def elements(html: str) -> list[tuple[str, dict[str, str | None]]]:
-    parser = Elements()
-    parser.feed(html)
-    return parser.found
-
-
 def test_the_page_loads_nothing(any_page: str) -> None:
-    for tag, attributes in elements(any_page):
-        assert tag not in {"link", "img", "iframe", "object", "embed", "base"}, tag
-        assert not {"src", "srcset", "style", "action", "background"} & set(attributes), (tag, attributes)
-        assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
-        assert (attributes.get("href") or "#").startswith("#"), attributes
-    assert not re.search(r"url\(|@import", any_page)
+    loads_nothing(any_page)
 
 
 def test_the_policy_forbids_everything_but_the_one_script_and_the_one_style_by_their_hashes(any_page: str) -> None:
@@ -105,11 +83,6 @@ def test_eight_test_chats_are_too_few_to_call_a_difference_real(page: str) -> No
     assert "Too few" in page
 
 
-def words_of(html: str) -> str:
-    """What the page says, without its elements."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
-
-
 def test_each_character_has_a_row_with_the_figures_of_the_metrics(of_three: tuple[str, dict[str, float]]) -> None:
     html, metrics = of_three
     rows = re.findall(r"<tr>.*?</tr>", html.split("<h2>By character</h2>")[1].split("</table>")[0])[1:]
@@ -133,28 +106,6 @@ def test_a_character_that_was_not_asked_a_set_has_no_rate_there_and_the_page_say
 def test_one_character_alone_has_neither_a_table_nor_a_filter_of_characters(page: str) -> None:
     assert "By character" not in page
     assert [attributes.get("name") for tag, attributes in elements(page) if tag == "select"] == ["prompts", "answers"]
-
-
-def chromium() -> str:
-    """The browser. Fails the test where there is none: a skip would hide that the page was never opened."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert found, "no chromium on the PATH: apt-get install chromium (.ci/run does), or leave these tests out with -m 'not browser'"
-    return found
-
-
-def opened(html: str, folder: Path) -> str:
-    """The page's DOM as text, after Chromium has loaded it and run what may run."""
-    path = folder / "page.html"
-    path.write_text(html, encoding="utf-8")
-    switches = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
-    run = subprocess.run(
-        [chromium(), *switches.split(), f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=2000", "--dump-dom", path.as_uri()],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout
 
 
 def driven(html: str, driver: str) -> str:
@@ -213,9 +164,6 @@ form.elements.characters.dispatchEvent(new Event("change", {bubbles: true}));
 @pytest.mark.browser
 def test_nothing_is_wider_than_a_screen_of_400_pixels(any_page: str, tmp_path: Path) -> None:
     inner = driven(any_page, "\nparent.postMessage([innerWidth, document.documentElement.scrollWidth], '*');\n")
-    (tmp_path / "inner.html").write_text(inner, encoding="utf-8")
-    outer = """<!doctype html><title>waiting</title><script>addEventListener("message", (e) => { document.title = e.data.join(" "); });</script>
-<iframe src="inner.html" style="width: 400px; height: 900px; border: 0"></iframe>"""
-    width, scroll = map(int, re.search(r"<title>(\d+) (\d+)</title>", opened(outer, tmp_path)).groups())
+    width, scroll = widths(inner, tmp_path)
     assert width == 400
     assert scroll <= 400
