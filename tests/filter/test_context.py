@@ -80,6 +80,14 @@ def test_what_is_said_to_fit_has_no_more_tokens_than_the_limit(folder: Path, pai
         assert one.fits(said) == (count <= one.limit)
 
 
+def test_a_text_that_the_tokenizer_makes_longer_than_its_bytes_is_not_said_to_fit(folder: Path) -> None:
+    """U+1D160 is 4 bytes of UTF-8 and 12 in NFC; a letter without a token is as many tokens as bytes."""
+    said = make_chat("\U0001d160" * 100, "\U0001d160" * 100)["conversations"]
+    one = opened(folder)
+    one.limit = one.tokens(said) - 1
+    assert not one.fits(said)
+
+
 _opened: dict[Path, Context] = {}
 
 

@@ -23,6 +23,10 @@ def test_sentences_that_stood_before_drop_the_chat_with_their_share_of_the_words
     assert drop("Question?", reply, max_repeated_lines=0.5, max_repeated_in_reply=1.0).rule == "repetition.loop"
 
 
+def test_one_short_sentence_said_twice_is_enough_in_a_short_reply() -> None:
+    assert drop("Question?", f"Not so. {prose(1, 5)}. Not so.") == Drop("repetition.lines", round(2 / 9, 3), 0.2)
+
+
 def test_lines_count_as_sentences_do_and_one_word_said_twice_does_not() -> None:
     assert repeated_lines("here I am\nthere too\nHere I am", 8) == 3 / 8
     assert repeated_lines("Never. No, never. Never.", 4) == 0.0
