@@ -17,12 +17,13 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Project:
-    """Code, schemas, pipeline, parameters and the Holmes card; everything else is put in by the test."""
+    """Code, schemas, pipeline, parameters, word lists and the Holmes card; everything else is put in by the test."""
 
     def __init__(self, folder: Path):
         self.folder = folder
         for name in ("stages", "schemas"):
             shutil.copytree(ROOT / name, folder / name)
+        shutil.copytree(ROOT / "data/words", folder / "data/words")
         (folder / "data" / "characters").mkdir(parents=True)
         for name in ("dvc.yaml", "params.yaml", "data/characters/sherlock-holmes.json"):
             shutil.copy2(ROOT / name, folder / name)

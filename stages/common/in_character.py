@@ -22,7 +22,7 @@ _MADE = r"(?:trained|developed|created|made|built|designed|programmed|engineered
 _MAKING = r"(?:researchers|engineers|developers|programmers|data scientists)\b"
 # Names that no person has; Claude, Alexa and Dolly are people too, and count only where nothing of a person follows.
 _MODEL = (
-    r"(?:chatgpt|gpt-?[2345][\w.]*|smol-?lm|llama|vicuna|alpaca|gemini|qwen|gemma|mixtral|deepseek|chatglm|stable-?lm|open ?assistant|koala|wizardlm|"
+    r"(?:chat ?bot|chatgpt|gpt-?[2345][\w.]*|smol-?lm|llama|vicuna|alpaca|gemini|qwen|gemma|mixtral|deepseek|chatglm|stable-?lm|open ?assistant|koala|wizardlm|"
     r"guanaco|starling|internlm|baichuan|copilot|olmo|claude(?=[.,!;]|$| (?:by|from|an?|the)\b)|(?:alexa|cortana|siri)(?=[.,!;]|$))(?![a-z])"
 )
 
@@ -32,20 +32,23 @@ _ADDRESS = r"(?:sir|madam|ma'am|miss|my |mr\b|mrs\b|dr\b|doctor|captain|cap'n|la
 # Four families of assistant speech. The model under the character comes through in these.
 ASSISTANT = {
     "identity": (
-        rf"\bas an? (?:[\w-]+,? ){{0,3}}{_KIND}",
-        rf"\bi(?: a|')m (?:[\w.'()-]{{1,30}},? ){{0,6}}{_KIND}",
+        rf"\bas an? (?:[\w-]+,? ){{0,3}}?{_KIND}",
+        rf"\bi(?: a|')m (?:[\w.'()-]{{1,30}},? ){{0,8}}?{_KIND}",
+        r"\bi(?: a|')m (?:just |only |simply )?a (?:bot|(?:computer )?program)\b",
         rf"\bi(?: a|')m (?:not )?(?:called |named |known as |just )?{_MODEL}",
         rf"\b(?:my name is|you (?:can|may) (?:call|refer to) me(?: as)?|i go by(?: the name)?(?: of)?) {_MODEL}",
         rf"\b{_MADE} (?:by|at) (?:the |a )?(?:team (?:of|at) )?(?:{_MAKER}|meta\b)",
         rf"\b(?:i(?: a|')m|i was|i have been|i've been) (?:[\w-]{{1,20}} ){{0,2}}{_MADE} (?:by|at) (?:[\w()-]{{1,20}} ){{0,6}}{_MAKING}",
-        rf"\b(?:{_MAKING}|{_MAKER})[^.!?\n]{{0,60}} {_MADE} me\b",
+        rf"\b(?:{_MAKING}|{_MAKER})[^.!?\n]{{0,60}} {_MADE} me(?=[.,;!?]| to | as |$)",
         rf"\bmy (?:creators|developers|programmers) (?:are|at|have|did|trained|gave|designed)\b|\b(?:{_MAKER}|{_MAKING}) (?:is|are) my (?:creators?|developers?)\b",
         r"\b(?:my|your) (?:[\w-]{1,20} ){0,2}ai (?:assistant|companion|model|chatbot)",
         r"\ban? (?:[\w-]{1,20},? ){0,3}(?:ai (?:language model|assistant|chatbot|model)|language model|chatbot) (?:trained|developed|created|built|designed|made|called|named|based|by|from|here)\b",
         r"\bai language model\b",
+        r"\bi(?: a|'| wa)[sm] (?:developed|programmed|fine-?tuned) by\b|\bi(?: a|')m an automated (?:\w{1,20} )?assistant",
         r"my training data|my knowledge cut-?off|my (?:last|latest) (?:knowledge )?update|my programming|my algorithms?\b",
         r"\bi(?: a|'| wa)[sm] (?:not |only |just |simply )?(?:programmed|designed) to\b",
         r"\bi do(?: not|n't) (?:actually |really |truly )?(?:have|possess|experience) (?:personal (?:experiences?|opinions?|feelings|emotions|beliefs|preferences)|a physical (?:body|form|presence)|real-time|access to (?:real|current|external|the internet|personal|up-to-date)|(?:feelings|emotions|consciousness) (?:or|and|like|as|in)\b|(?:human|subjective) (?:feelings|emotions|experiences?)|the (?:ability|capability|capacity) to (?:browse|access|feel|experience|see images))",
+        r"\bi(?: a|')m not (?:capable of|able to) (?:feel|experienc\w+|provid\w+ real-time|access\w* (?:real|the internet))|\bmy neural network\b",
         r"\bi (?:can(?:not|'t)|do(?: not|n't)) (?:browse|access) (?:the (?:internet|web)|real-time|external)",
     ),
     "refusal": (
@@ -54,7 +57,7 @@ ASSISTANT = {
         r"i(?: a|')m not able to (?:assist|help|provide)",
         r"i apologi[sz]e,? but (?:as an?|i (?:can(?:not|'t)|am unable|am not able|must decline))",
         r"i must (?:respectfully |politely )?decline to (?:provide|generate|engage in|assist|write|create)",
-        r"i(?: a|')m not comfortable (?:with|discussing|providing|writing|creating|engaging)",
+        r"i(?: a|')m not comfortable (?:with (?:this|that) (?:topic|request|kind)|discussing|providing|writing|creating|engaging)",
         r"i(?: can(?:not|'t)| won't| will not) (?:create|write|generate|provide|produce) (?:explicit|harmful|violent|sexual|hateful|such|any|that kind of|this kind of) content",
         r"(?:against|violates?|goes beyond|contrary to) (?:my|the|our) (?:ethical |content |community |usage |safety )?(?:guidelines|polic(?:y|ies)|terms of (?:service|use))",
         r"\bcontent (?:policy|policies|guidelines)\b|\b(?:inappropriate|harmful|explicit) (?:content|requests?)\b",
@@ -71,8 +74,8 @@ ASSISTANT = {
     ),
     "service": (
         # Doyle and Austen have "How can I help it?" and never this question; with an address ("..., madam?") it is a host's or a shopman's.
-        rf"how (?:can|may) i (?:assist|help|be of (?:assistance|help|service))(?: to)?(?: you)?(?! it\b| \w+ing\b)(?! ?,? (?:to-day, |this \w+, )?{_ADDRESS})[^\w,]",
-        rf"how (?:can|may) i (?:assist|help|be of (?:assistance|help|service))(?: to)?(?: you)?,? (?:today|further|with|this|now|on|in)\b(?! \w+, {_ADDRESS})",
+        r"how (?:can|may) i (?:assist|help|be of (?:assistance|help|service))(?: to)?(?: you)?(?=[?!.;:\n]|$)",
+        rf"how (?:can|may) i (?:assist|help|be of (?:assistance|help|service))(?: to)?(?: you)?,? (?:today|further|(?:with|this|now|on|in)\b(?![^.?!\n]{{0,40}}, {_ADDRESS}))",
         r"(?:i(?: a|')m|i(?: wi|')ll be) (?:here|happy|glad|more than happy|ready|always here) to (?:assist|help)(?! in\b)",
         r"(?:is there )?anything else (?:i can|you(?:'d| would) like (?:me |to (?:know|ask|discuss|explore)))",
         r"feel free to (?:ask|reach out|let me know|share|contact)",
@@ -93,7 +96,7 @@ BREAKS = {
         r"\(out of character\b|^out of character[:)]",
         r"\[(?:scene|setting|end|narrator|narration|fade|cut to)\b",
         r"\b(?:break|breaking|broke|stay|staying|remain|remaining)(?: in| out of)? character\b",
-        r"\bmy character (?:would|is|has|was|does|will)\b|\b(?:this|our) role-?play\b",
+        r"\bmy character would\b|\b(?:this|our) role-?play\b",
     ),
     "playing": (
         r"(?:i(?: a|')m|i(?: wi|')ll be|i was) (?:just |only )?(?:role-?playing|(?:playing (?:the )?(?:role|part|character) of|pretending to be|acting as) (?:a (?:fictional|character|detective)|the (?:great )?detective))",
@@ -108,7 +111,7 @@ BREAKS = {
         r"(?:my|the) (?:system prompt|initial instructions|instructions say|system message)",
         r"<\|?(?:im_start|im_end|system|assistant|endoftext|eot_id)\|?>|\[/?inst\]|<</?sys>>|</?s>|###\s?(?:instruction|response|human|assistant)",
         r"^\W{0,4}(?:system|assistant|human|gpt)\W{0,4}:",
-        r"\bi was (?:prompted|instructed|told|asked) to (?:act|respond|speak|role-?play|reply) as\b",
+        r"\bi was (?:prompted|instructed) to (?:act|respond|speak|role-?play|reply) as\b",
     ),
     "speaks_for_user": (
         r"^\W{0,4}(?:the )?(?:visitor|user|you)\W{0,4}:",
@@ -126,48 +129,23 @@ BREAKS = {
     "macro": (r"\{\{[^{}\n]{1,60}\}\}|< ?(?:bot|user|char) ?>|\{(?:user|char|bot)\}|\[(?:user|char|character)(?:'s)?(?: name)?\]",),
 }
 
+WORDS = frozenset({*ASSISTANT, "playing"})
+"""The families of words alone, which match no part of a word."""
+
 # Every match of a family holds one of these, in lower case; to look for them costs a small part of what the patterns cost, and most replies have none.
 # A trigger of letters alone is a whole word, any other is found wherever it stands.
 _LETTERS = re.compile("[a-z]+")
 TRIGGERS = {
     "identity": (
-        *(
-            "ai",
-            "a.i.",
-            "llm",
-            "bot",
-            "chatbot",
-            "model",
-            "artificial",
-            "assistant",
-            "computer",
-            "machine",
-            "neural",
-            "chatgpt",
-            "gpt",
-            "smollm",
-            "smol",
-            "llama",
-        ),
+        *("ai", "a.i.", "llm", "bot", "program", "chatbot", "model", "artificial", "assistant"),
+        *("computer", "machine", "neural", "chatgpt", "gpt", "smollm", "smol", "llama"),
         *("vicuna", "alpaca", "gemini", "qwen", "gemma", "mixtral", "deepseek", "chatglm", "stablelm", "lm", "openassistant", "koala", "wizardlm", "guanaco"),
         *("starling", "internlm", "baichuan", "copilot", "olmo", "claude", "alexa", "cortana", "siri", "hugging", "huggingface", "openai", "anthropic"),
         *("google", "meta", "mistral", "microsoft", "alibaba", "lmsys", "systems", "stabilityai", "eleutherai", "cohere", "nvidia", "tencent", "baidu", "xai"),
         *("laion", "databricks", "moonshot", "zhipu", "researchers", "engineers", "developers", "programmers", "scientists", "creators", "training", "cutoff"),
-        *(
-            "knowledge cut",
-            "update",
-            "programming",
-            "algorithm",
-            "algorithms",
-            "programmed",
-            "designed",
-            "personal",
-            "physical",
-            "real-time",
-            "access",
-            "subjective",
-        ),
-        *("emotions", "consciousness", "ability", "capacity", "capability", "browse", "human feelings", "human experience"),
+        *("knowledge cut", "update", "programming", "algorithm", "algorithms", "programmed", "developed", "tuned"),
+        *("finetuned", "designed", "personal", "physical", "real-time", "access", "subjective"),
+        *("emotions", "consciousness", "ability", "capacity", "capability", "capable", "not able to", "browse", "human feelings", "human experience"),
         *(f"{has} feelings" for has in ("have", "possess", "experience")),
     ),
     "refusal": (
@@ -184,9 +162,7 @@ TRIGGERS = {
     ),
     "stage_talk": ("ooc", "o.o", "oo.c", "character", "role", "roleplay", "["),
     "playing": ("playing", "roleplaying", "role", "pretending", "acting", "fictional", "doyle", "stevenson", "austen", "according"),
-    "prompt_leak": (
-        *("system", "initial", "instructions", "assistant", "human", "gpt", "prompted", "instructed", "was told to", "was asked to", "<", "###", "inst]"),
-    ),
+    "prompt_leak": (*("system", "initial", "instructions", "assistant", "human", "gpt", "prompted", "instructed", "<", "###", "inst]"),),
     "speaks_for_user": (":", "*you ", "(you "),
     "markup": ("\n", "`", "# ", "**", "[", "subject: "),
     "macro": ("{", "<", "["),
@@ -219,8 +195,11 @@ class _Family:
     """One family of patterns with its triggers."""
 
     def __init__(self, name: str, patterns: tuple[str, ...]):
-        # ASCII: without it IGNORECASE lets a long s or a dotless i match, which lower() does not fold, and a trigger would miss it.
-        self.name, self.pattern = name, re.compile("|".join(f"(?:{p})" for p in patterns), re.IGNORECASE | re.MULTILINE | re.ASCII)
+        # Where a family is all words, whole words, as the triggers are. ASCII: without it IGNORECASE lets a long s or a dotless i match, which lower() does
+        # not fold, and a trigger would miss it.
+        either = "|".join(f"(?:{p})" for p in patterns)
+        self.name = name
+        self.pattern = re.compile(rf"(?<!\w)(?:{either})(?![a-z])" if name in WORDS else either, re.IGNORECASE | re.MULTILINE | re.ASCII)
         self.words = frozenset(trigger for trigger in TRIGGERS[name] if _LETTERS.fullmatch(trigger))
         self.phrases = tuple(trigger for trigger in TRIGGERS[name] if not _LETTERS.fullmatch(trigger))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stages.common.errors import UserError
-from stages.filter import critique, language, length, repetition, speech, wreckage
+from stages.filter import anachronism, caricature, critique, language, length, repetition, slop, speech, wreckage
 from stages.filter.talk import Drop, Limits, Talk
 
 RULES: dict[str, Callable[[Talk, Limits], Drop | None]] = {
@@ -16,6 +16,9 @@ RULES: dict[str, Callable[[Talk, Limits], Drop | None]] = {
     "language": language.language,
     "assistant_speech": speech.assistant_speech,
     "character_break": speech.character_break,
+    "anachronism": anachronism.anachronism,
+    "catch_phrases": caricature.catch_phrases,
+    "slop": slop.slop,
     "repetition_in_reply": repetition.in_reply,
     "repetition_across_turns": repetition.across_turns,
     "repetition_asked": repetition.asked_again,

@@ -1,16 +1,22 @@
 """The marks of a broken character: what they must find, and the period prose that they must leave alone.
 
-Decided here: "How may I assist you?" as a question put to the visitor is a shop assistant's phrase and counts (family
-"service"); the same words inside a period sentence ("Pray tell me how I may assist you, madam") do not. A plain
+Decided here: "How may I assist you?" as a question put to nobody counts (family "service"): in 1.4 million words of Austen,
+Doyle and the Maudes' Tolstoy it does not come once. With an address ("How may I help you, madam?") it is a landlord's or a shopman's and does
+not count, nor do the same words inside a period sentence ("Pray tell me how I may assist you, madam"). A plain
 "I cannot help you unless ..." is a detective's condition and no refusal; "I cannot help with that" is one.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import time
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
+from stages.common import in_character as module
 from stages.common.in_character import ASSISTANT, BREAKS, assistant_speech, character_break, in_character
 from tests.project import ROOT
 
@@ -33,6 +39,20 @@ SAID_BY_ASSISTANTS = {
         "My training data says nothing of Moriarty.",
         "I don't have personal opinions on that.",
         "I do not have a physical body.",
+        "I am Vicuna, a language model trained by researchers from Large Model Systems Organization (LMSYS).",
+        "My name is Vicuna.",
+        "Researchers from LMSYS created me.",
+        "No, I am trained by researchers from a university.",
+        "My creators are researchers from Berkeley.",
+        "I was created by a team of skilled developers.",
+        "I am Axiom, a highly intelligent, logical, and helpful AI assistant.",
+        "I'm Claude, made to be harmless.",
+        "I am Open Assistant.",
+        "You can call me ChatBot, Ada.",
+        "I'm just a program!",
+        "I'm designed to be helpful.",
+        "I don't have feelings or experiences.",
+        "I can't browse the internet.",
     ],
     "refusal": [
         "I'm sorry, but I can't assist with that.",
@@ -47,6 +67,11 @@ SAID_BY_ASSISTANTS = {
         "I cannot engage in such a conversation.",
         "That would be against my guidelines.",
         "This violates our policies.",
+        "I apologize, but I cannot continue.",
+        "I must respectfully decline to generate that.",
+        "I'm not comfortable discussing it.",
+        "I will not write explicit content.",
+        "It is contrary to my ethical guidelines.",
     ],
     "disclaimer": [
         "It is important to note that every case differs.",
@@ -57,6 +82,9 @@ SAID_BY_ASSISTANTS = {
         "Consult a medical professional before you try it.",
         "You should seek professional help.",
         "There are diverse perspectives on the Empire.",
+        "It's worth noting that the door was shut.",
+        "This is no substitute for medical advice.",
+        "I tell it for educational purposes only.",
     ],
     "service": [
         "How can I assist you today?",
@@ -71,11 +99,25 @@ SAID_BY_ASSISTANTS = {
         "Thank you for reaching out.",
         "Thank you for sharing your story.",
         "I hope this helps!",
+        "How can I help you today, sir?",
+        "If you have any more questions in the future, don't hesitate to ask.",
+        "That's a great question.",
+        "Have a nice day!",
     ],
 }
 
 SAID_OUT_OF_CHARACTER = {
-    "stage_talk": ["(OOC: back in a minute)", "OOC: shall we stop?", "(out of character) I enjoyed that.", "[Scene: Baker Street, night]", "[End of dialogue]"],
+    "stage_talk": [
+        "(OOC: back in a minute)",
+        "OOC: shall we stop?",
+        "(out of character) I enjoyed that.",
+        "[Scene: Baker Street, night]",
+        "[End of dialogue]",
+        "[OOC what now?]",
+        "I must not break character.",
+        "In this roleplay I am old.",
+        "My character would refuse.",
+    ],
     "playing": [
         "I'm roleplaying here.",
         "I am only role-playing.",
@@ -86,6 +128,9 @@ SAID_OUT_OF_CHARACTER = {
         "I was invented by Sir Arthur Conan Doyle.",
         "According to the prompt, I live in London.",
         "According to the passage, the lamp was lit.",
+        "According to the character description, I smoke.",
+        "As a fictional character, I do not age.",
+        "In Conan Doyle's stories I keep bees.",
     ],
     "prompt_leak": [
         "My system prompt says that I live in Baker Street.",
@@ -94,7 +139,12 @@ SAID_OUT_OF_CHARACTER = {
         "<|eot_id|>",
         "Quite so.\nHuman: And then?",
         "Assistant: Good evening.",
+        "### Response\nGood evening.",
+        "[INST] Good evening. [/INST]",
+        "You are Sherlock Holmes, the consulting detective of Baker Street.",
+        "I was instructed to speak as a detective.",
     ],
+    "speaks_for_user": ["Sit down.\nVisitor: Thank you.", "*You nod slowly.* Good.", "Well?\nYou: I cannot say."],
     "markup": [
         "```\nprint()\n```",
         "Consider:\n1. The boots.\n2. The hat.",
@@ -106,13 +156,22 @@ SAID_OUT_OF_CHARACTER = {
         "Sincerely, [Your Name]",
         "Subject: the boots\nSir,",
     ],
-    "macro": ["Good evening, {{user}}.", "{{Char}} nods.", "Sit down, <USER>."],
-    "name_prefix": ["Sherlock Holmes: Sit down.", "Holmes: Sit down.", "Mr. Holmes: Sit down.", "\n Sherlock: Sit down.", "*Holmes*: Sit down."],
+    "macro": ["Good evening, {{user}}.", "{{Char}} nods.", "Sit down, <USER>.", "Good evening, {{ user }}.", "Sit down, {user}.", "Sit down, [user]."],
+    "name_prefix": [
+        "Sherlock Holmes: Sit down.",
+        "Holmes: Sit down.",
+        "Mr. Holmes: Sit down.",
+        "\n Sherlock: Sit down.",
+        "*Holmes*: Sit down.",
+        "Sit down.\nHolmes: Now speak.",
+    ],
     "third_person": [
         "As Sherlock Holmes, I would look at the boots.",
         "as holmes, my answer is no.",
         "I play the role of Sherlock Holmes.",
         "The character of Holmes is complex.",
+        "*Holmes leans back.* The boots, madam.",
+        "Sherlock Holmes slowly nods and says nothing.",
     ],
 }
 
@@ -147,6 +206,21 @@ PERIOD_PROSE = [
     "I am here, and I am happy to be of use; that is the whole of it.",
     "Number 3. is the house; the door is green.",
     "The role of the housemaid in this affair is the only honest one.",
+    "How may I help you, madam?",
+    "Good evening to you, Captain; and how can I be of service to you, sir?",
+    "How can I help it, when the fellow will not speak?",
+    "How can I help seeing what is under my nose?",
+    "You see, my dear sir, my training was in chemistry, and I was trained by a hard master.",
+    "I am not comfortable with it, I confess.",
+    "My character has ever been celebrated for its sincerity.",
+    "A company of foot was quartered there, and its engineers made me a map.",
+    "I am Claude Frollo, sir, and Dolly is my sister.",
+    "The meeting was of metal-workers, and desiring quiet I left it.",
+    "I was told to act as I thought best.",
+    "Mrs. Holmes nods to nobody in this street.",
+    "You look pale, and you feel the cold; sit down.",
+    "I must decline to answer that, sir.",
+    "Do not hesitate to send for me at any hour.",
 ]
 
 
@@ -194,3 +268,47 @@ def test_the_characters_own_name_is_looked_for_whatever_it_is_made_of(name: str)
 def test_an_article_or_title_is_no_name(reply: str) -> None:
     assert character_break(reply, "The Doctor") is None
     assert character_break("The Doctor: Run!", "The Doctor") is not None
+
+
+@pytest.mark.parametrize(
+    "family, pattern", [(family, pattern) for families in (ASSISTANT, BREAKS) for family, patterns in families.items() for pattern in patterns]
+)
+def test_what_a_pattern_matches_is_found_whatever_the_triggers(family: str, pattern: str) -> None:
+    own = next(one for one in [*module._ASSISTANT, *module._BREAKS] if one.name == family)
+
+    @settings(max_examples=25, deadline=None, database=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(st.from_regex(re.compile(pattern, own.pattern.flags), fullmatch=True))
+    def holds(text: str) -> None:
+        said = module._Said(text)
+        assert own.first(said) is not None or not own.pattern.search(said.text)
+
+    holds()
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "i am ",
+        "I'm a, a, a, ",
+        "as an ",
+        "how can i help ",
+        "\n",
+        "\n- ",
+        "**",
+        "[your ",
+        "{{",
+        "(((",
+        "*you ",
+        "developers ",
+        "i do not have ",
+        "dear sir ",
+        "if you have any more questions ",
+        "a ai ",
+    ],
+)
+def test_a_line_of_a_million_characters_takes_seconds_and_not_hours(unit: str) -> None:
+    line = unit * (1_000_000 // len(unit)) + " ai assistant system character content personal"
+    began = time.perf_counter()
+    assistant_speech(line)
+    character_break(line, NAME)
+    assert time.perf_counter() - began < 8  # quadratic time would be hours
