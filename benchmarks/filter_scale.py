@@ -207,8 +207,12 @@ def measure_peer(folder: Path, plan: Plan, alike: np.ndarray, ours: Cost) -> Non
     theirs, deduplication = sum(seconds.values()), seconds["signatures"] + rest
     ours_deduplicating = sum(took for step, took in alone.items() if step != "repetition")
     cores = len(os.sched_getaffinity(0))
-    print(f"per core, datatrove's repetition and deduplication over all of filter and split ({cores} cores): {theirs / (ours.seconds * cores):.1f} times as fast")
-    print(f"per core, the same over our repetition and near-duplicates: {theirs / sum(alone.values()):.1f} times; deduplication alone, reading included: ", end="")
+    print(
+        f"per core, datatrove's repetition and deduplication over all of filter and split ({cores} cores): {theirs / (ours.seconds * cores):.1f} times as fast"
+    )
+    print(
+        f"per core, the same over our repetition and near-duplicates: {theirs / sum(alone.values()):.1f} times; deduplication alone, reading included: ", end=""
+    )
     print(f"{deduplication / ours_deduplicating:.1f} times")
 
 
@@ -228,7 +232,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--chats", type=int, default=100_000)
     parser.add_argument("--peer", action="store_true", help="datatrove on the same chats, one core: some 6 ms a chat")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder, which must not be there yet, and leave it: chats, truth.tsv, what the stages wrote")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="work in this folder, which must not be there yet, and leave it: chats, truth.tsv, what the stages wrote"
+    )
     asked = parser.parse_args()
     if asked.keep:
         asked.keep.mkdir(parents=True)
