@@ -1,7 +1,8 @@
 """Chats made to measure filter and split with: near-duplicates planted at known similarities, near-misses beside them, and no others.
 
 A chat is a pure function of (seed, number): five exchanges, 25 to 65 words a reply and 8 to 22 a question, drawn from a vocabulary of 20,000 words whose
-frequencies fall as Zipf's and Mandelbrot's law says, p(rank) ~ 1 / (rank + 2.7)^1.1 (Mandelbrot 1953; the 200 commonest words make over half of a text, as in English).
+frequencies fall as Zipf's and Mandelbrot's law says, p(rank) ~ 1 / (rank + 4)^1.25 (Mandelbrot 1953). Exponent, offset and the lengths of the words are chosen so
+that 200 words have as many different ones and as many letters as those of data/gold have, where tokenizers spend their time.
 Of all chats 30 % are copies of others, 5 % near-misses; where they stand in the file is drawn, so that a pair is as a rule far apart.
 
 Similarity is the Jaccard of the sets of word trigrams of what the character says, as stage filter defines it; here it is counted on the numbers of the words.
@@ -37,10 +38,10 @@ COMMON = """
 """.split()
 BEGINNINGS = "b br c ch cl d dr f fl g gr h l m n p pl pr qu r s sh sl st t th tr v w".split()
 MIDDLES = "a e i o u ea ai oo ou".split()
-ENDINGS = "b ck d g l ll m n nd ng nt p r rd rn s sk st t th".split()
-SUFFIXES = ["", "", "er", "ing", "ly", "ed", "ous", "ation", "ness", "le"]
+ENDINGS = ["", "", *"b ck d g l ll m n nd ng nt p r rd rn s sk st t th".split()]
+SUFFIXES = ["", "", "", "", "s", "y", "er", "ing", "ly", "ed"]
 VOCABULARY = 20_000
-LONGER = 5_000  # from this rank on words have a syllable more: the common ones are short
+LONGER = 8_000  # from this rank on words have a syllable more: the common ones are short
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _forms() -> list[str]:
 @cache
 def _frequencies() -> np.ndarray:
     """Cumulative probabilities of the vocabulary."""
-    cumulative = np.cumsum((np.arange(1, VOCABULARY + 1) + 2.7) ** -1.1)
+    cumulative = np.cumsum((np.arange(1, VOCABULARY + 1) + 4) ** -1.25)
     return cumulative / cumulative[-1]
 
 
