@@ -7,59 +7,15 @@ for s = 0.8, R = 5 and B = 20, and 0.03 B at most for s = 0.5.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import chain
-from zlib import crc32
+from collections.abc import Callable
 
 import numpy as np
 from rensa import RMinHash
 
+from stages.common.shingles import MIX, Shingles, jaccard
+
 BANDS, MINIMA = 20, 5
 SEED = 1997  # of the permutations
-WORDS = 3  # in a shingle
-KNOWN = 1_000_000  # words whose hashes are kept
-MIX = np.uint64(0x9E3779B97F4A7C15)  # splitmix64's (Steele, Lea, Flood 2014)
-
-
-class Shingles:
-    """The shingles of many chats as one column of 32-bit hashes, sorted within each chat, and where each chat's begin."""
-
-    def __init__(self, hashes: np.ndarray, starts: np.ndarray):
-        self.hashes, self.starts = hashes, starts
-
-    def of(self, number: int) -> np.ndarray:
-        """Those of one chat."""
-        return self.hashes[self.starts[number] : self.starts[number + 1]]
-
-
-class _Hashes(dict[str, int]):
-    """32 bits of each word that was asked for."""
-
-    def __missing__(self, word: str) -> int:
-        if len(self) >= KNOWN:
-            self.clear()
-        self[word] = found = crc32(word.encode())
-        return found
-
-
-_hashes = _Hashes()
-
-
-def shingles(texts: Sequence[Sequence[str]]) -> Shingles:
-    """The sets of word trigrams of texts, given as their words. A text of one or two words is one shingle, one without words none."""
-    padded = [[*text, *[""] * (WORDS - len(text))] if text else [] for text in texts]
-    lengths = np.fromiter(map(len, padded), np.int64, len(padded))
-    hashed = np.fromiter(map(_hashes.__getitem__, chain.from_iterable(padded)), np.uint64, int(lengths.sum()))
-    count = max(0, len(hashed) - WORDS + 1)
-    mixed = hashed[:count] * MIX
-    for place in range(1, WORDS):
-        mixed = (mixed ^ (mixed >> np.uint64(29)) ^ hashed[place : place + count]) * MIX
-    text = np.repeat(np.arange(len(padded), dtype=np.uint64), lengths)
-    inside = text[:count] == text[WORDS - 1 :]  # a trigram of two texts is none
-    keys = np.sort((text[:count][inside] << np.uint64(32)) | (mixed[inside] >> np.uint64(32)))
-    keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])] if len(keys) else keys
-    each = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(padded))
-    return Shingles(keys.astype(np.uint32), np.concatenate([[0], np.cumsum(each)]))
 
 
 def bands(column: Shingles) -> np.ndarray:
@@ -74,12 +30,6 @@ def bands(column: Shingles) -> np.ndarray:
         found = (found ^ (found >> np.uint64(31)) ^ minima[:, :, place]) * MIX
     found[np.diff(column.starts) == 0] = 0
     return found
-
-
-def jaccard(one: np.ndarray, other: np.ndarray) -> float:
-    """The similarity of two sorted sets."""
-    shared = len(one) + len(other) - len(np.union1d(one, other))
-    return shared / (len(one) + len(other) - shared) if shared else 0.0
 
 
 def twins(banded: np.ndarray, order: np.ndarray, threshold: float, of: Callable[[int], np.ndarray]) -> dict[int, tuple[int, float]]:

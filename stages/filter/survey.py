@@ -11,7 +11,8 @@ import numpy as np
 from stages.common import rows
 from stages.common.errors import UserError
 from stages.common.holdout import split_of
-from stages.filter.near_duplicates import Shingles, bands, shingles
+from stages.common.shingles import Shingles, shingles
+from stages.filter.near_duplicates import bands
 from stages.filter.rules import judge
 from stages.filter.talk import Drop, Limits, Role, Talk
 

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from stages.common import rows
 from stages.common.holdout import split_of
+from stages.common.shingles import jaccard, shingles
 from stages.filter import near_duplicates
 from stages.filter.duplicates import duplicates
-from stages.filter.near_duplicates import bands, jaccard, shingles, twins
+from stages.filter.near_duplicates import bands, twins
 from stages.filter.survey import Survey, Terms, joined, survey
 from stages.filter.talk import Role
 from tests.chats import HOLDOUT, jsonl, make_chat, plain_chat, prose
