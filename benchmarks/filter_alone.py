@@ -18,8 +18,9 @@ import numpy as np  # noqa: E402
 
 from stages.common import rows  # noqa: E402
 from stages.common.params import load  # noqa: E402
+from stages.common.shingles import Shingles, shingles  # noqa: E402
 from stages.filter.__main__ import INCOMING, terms  # noqa: E402
-from stages.filter.near_duplicates import Shingles, bands, shingles, twins  # noqa: E402
+from stages.filter.near_duplicates import bands, twins  # noqa: E402
 from stages.filter.rules import RULES, judge  # noqa: E402
 from stages.filter.talk import Talk  # noqa: E402
 

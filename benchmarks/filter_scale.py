@@ -34,7 +34,8 @@ from benchmarks.process_tree import Cost
 from stages.common import characters, environments
 from stages.common.errors import UserError, run
 from stages.common.files import sha256
-from stages.filter.near_duplicates import BANDS, MINIMA, WORDS
+from stages.common.shingles import WORDS
+from stages.filter.near_duplicates import BANDS, MINIMA
 
 ROOT = Path(__file__).resolve().parents[1]
 THRESHOLD = 0.8
