@@ -49,7 +49,8 @@ def terms(params: Mapping) -> Terms:
         raise UserError(f"params.yaml: filter.off names {', '.join(unknown)}; the rules are {', '.join(RULES)}")
     limits = Limits(**{name: params[f"filter.{name}"] for name in Limits.__dataclass_fields__})
     holdout = params["holdout.seed"], params["holdout.validation"], params["holdout.test"]
-    return Terms({name: role(card) for name, card in characters.read_all().items()}, limits, off, holdout)
+    roles = {name: role(card) for name, card in characters.read_all().items()}
+    return Terms(roles, limits, off, holdout, ("models/base", params["sequence_len"]))
 
 
 def role(card: Mapping) -> Role:
@@ -99,6 +100,8 @@ def lines_of(found: Survey) -> Iterator[Callable[[int], bytes]]:
         files = [stack.enter_context(open(path, "rb")) for path in found.paths]
 
         def line(number: int) -> bytes:
+            if number in found.cut:
+                return found.cut[number]
             file, start = files[found.path[number]], int(found.start[number])
             file.seek(start)
             return file.read(int(found.end[number]) - start).strip()
@@ -114,6 +117,7 @@ def counts(found: Survey, drops: Mapping[int, Drop]) -> dict[str, int]:
         "in": len(found),
         "kept": len(found) - len(drops),
         "dropped": len(drops),
+        "cut": len(set(found.cut) - set(drops)),
         **{f"dropped_{family}": count for family, count in sorted(by_family.items())},
         "synthetic_in": len(synthetic),
         "synthetic_kept": len(synthetic - set(drops)),

@@ -52,7 +52,7 @@ def findings(found: Survey, drops: Mapping[int, Drop], read: Callable[[int], dic
     )
     return Findings(
         {kind: came[kind] for kind in KINDS if came[kind]},
-        0,
+        len(set(found.cut) - set(drops)),
         [Step(rule, steps[rule]) for rule in sorted(steps, key=place)],
         examples,
         lengths(before),

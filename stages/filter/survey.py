@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 
 import numpy as np
 
 from stages.common import rows
 from stages.common.errors import UserError
+from stages.common.files import to_json
 from stages.common.holdout import split_of
 from stages.common.shingles import Shingles, shingles
+from stages.filter.context import Context, fitted, too_long
 from stages.filter.near_duplicates import bands
 from stages.filter.rules import judge
 from stages.filter.talk import Drop, Limits, Role, Talk
@@ -23,12 +26,14 @@ KINDS = ("gold", "log", "import", "book", "synthetic")
 
 @dataclass(frozen=True)
 class Terms:
-    """What every chat is judged by: the roles by character, the limits, the rules that are left out, and the hold-out's parameters."""
+    """What every chat is judged by: the roles by character, the limits, the rules that are left out, the hold-out's parameters, and (folder of the base
+    model, tokens that a chat may have)."""
 
     roles: Mapping[str, Role]
     limits: Limits
     off: frozenset[str]
     holdout: tuple[int, float, float]
+    context: tuple[str, int]
 
 
 @dataclass
@@ -56,19 +61,36 @@ class Survey:
     shingles: Shingles
     bands: np.ndarray
     drops: dict[int, Drop]
+    cut: dict[int, bytes]
+    """The lines of chats that were cut to what the model can be trained on."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
+@cache
+def context_of(folder: str, limit: int) -> Context:
+    """The base model's context, opened once in each process."""
+    return Context(folder, limit)
+
+
 def survey(piece: rows.Piece, terms: Terms) -> Survey:
     """Look at the chats of a piece. Raises UserError for one that is no chat, or of a character without a card."""
-    starts, ends, ids, characters, scenarios, splits, kinds, words, replies, said, texts, drops = [], [], [], [], [], [], [], [], [], [], [], {}
+    starts, ends, ids, characters, scenarios, splits, kinds, words, replies, said, texts = [], [], [], [], [], [], [], [], [], [], []
+    drops: dict[int, Drop] = {}
+    cut: dict[int, bytes] = {}
+    context = context_of(*terms.context)
     for start, end, chat in rows.read(piece):
         if chat["character"] not in terms.roles:
             raise UserError(f"{piece.path}: chat {chat['id']} is of {chat['character']}, who has no character card; cards: {', '.join(terms.roles)}")
+        if not context.fits(chat["conversations"]):
+            if shorter := fitted(chat, context):
+                chat, cut[len(ids)] = shorter, to_json(shorter)
+            else:
+                drops[len(ids)] = too_long(chat, context)
         talk = Talk(chat, terms.roles[chat["character"]])
-        if drop := judge(talk, terms.limits, terms.off):
+        drop = drops.get(len(ids)) or judge(talk, terms.limits, terms.off)
+        if drop:
             drops[len(ids)] = drop
         starts.append(start)
         ends.append(end)
@@ -85,7 +107,7 @@ def survey(piece: rows.Piece, terms: Terms) -> Survey:
     return Survey(
         [piece.path], np.zeros(len(ids), np.uint8), np.array(starts, np.int64), np.array(ends, np.int64), ids, characters, scenarios,
         np.array(splits, np.uint8), np.array(kinds, np.uint8), np.array(words, np.int32), np.array(replies, np.int32),
-        np.array(said, np.uint64), column, bands(column), drops,
+        np.array(said, np.uint64), column, bands(column), drops, cut,
     )  # fmt: skip
 
 
@@ -112,6 +134,7 @@ def joined(parts: list[Survey]) -> Survey:
         column("start"), column("end"), chain("ids"), chain("characters"), chain("scenarios"), column("split"), column("kind"), column("words"), column("replies"),
         column("said"), Shingles(np.concatenate([part.shingles.hashes for part in parts]), np.concatenate([[0], np.cumsum(lengths)])), column("bands"),
         {first + number: drop for first, part in zip(firsts, parts, strict=False) for number, drop in part.drops.items()},
+        {first + number: line for first, part in zip(firsts, parts, strict=False) for number, line in part.cut.items()},
     )  # fmt: skip
 
 
