@@ -14,13 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from stages.common import characters
+from stages.common import characters, size
 from stages.common.answer_store import Answer, AnswerStore, key
 from stages.common.completions import Request, Unanswered
 from stages.common.errors import run
 from stages.common.params import load
 from stages.common.spending import FREE, Ledger, Price, Use, likely, most
-from stages.synthesize import critic, paid, prompts, size
+from stages.synthesize import critic, paid, prompts
 from stages.synthesize.draws import Draw, draws
 from stages.synthesize.ingredients import gathered
 from stages.synthesize.parsing import turns

@@ -40,25 +40,48 @@ class _Hashes(dict[str, int]):
 _hashes = _Hashes()
 
 
+def hashed(texts: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
+    """(32 bits of each word of texts, given as their words, as 64-bit numbers in their order; the number of words of each text)."""
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    return np.fromiter(map(_hashes.__getitem__, chain.from_iterable(texts)), np.uint64, int(lengths.sum())), lengths
+
+
 def ngrams(texts: Sequence[Sequence[str]], size: int) -> tuple[np.ndarray, np.ndarray]:
     """(64-bit hash, number of its text) of each n-gram of `size` words of texts, given as their words, in their order. A text of fewer words has none."""
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    hashed = np.fromiter(map(_hashes.__getitem__, chain.from_iterable(texts)), np.uint64, int(lengths.sum()))
-    count = max(0, len(hashed) - size + 1)
-    mixed = hashed[:count] * MIX
+    return windows(*hashed(texts), size)
+
+
+def windows(words: np.ndarray, lengths: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """As `ngrams`, of what `hashed` gives."""
+    count = max(0, len(words) - size + 1)
+    mixed = words[:count] * MIX
     for place in range(1, size):
-        mixed = (mixed ^ (mixed >> np.uint64(29)) ^ hashed[place : place + count]) * MIX
-    text = np.repeat(np.arange(len(texts), dtype=np.int64), lengths)
+        mixed = (mixed ^ (mixed >> np.uint64(29)) ^ words[place : place + count]) * MIX
+    text = np.repeat(np.arange(len(lengths), dtype=np.int64), lengths)
     inside = text[:count] == text[size - 1 :]  # an n-gram of two texts is none
     return mixed[inside], text[:count][inside]
 
 
 def shingles(texts: Sequence[Sequence[str]]) -> Shingles:
     """The sets of word trigrams of texts, given as their words. A text of one or two words is one shingle, one without words none."""
-    hashes, text = ngrams([[*words, *[""] * (WORDS - len(words))] if words else [] for words in texts], WORDS)
-    keys = np.unique((text.astype(np.uint64) << np.uint64(32)) | (hashes >> np.uint64(32)))
-    each = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(texts))
+    return sets(*hashed(texts))
+
+
+def sets(words: np.ndarray, lengths: np.ndarray) -> Shingles:
+    """As `shingles`, of what `hashed` gives."""
+    missing = np.where(lengths > 0, np.maximum(0, WORDS - lengths), 0)
+    if missing.any():
+        words, lengths = np.insert(words, np.repeat(np.cumsum(lengths), missing), 0), lengths + missing
+    hashes, text = windows(words, lengths, WORDS)
+    keys = distinct((text.astype(np.uint64) << np.uint64(32)) | (hashes >> np.uint64(32)))
+    each = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(lengths))
     return Shingles(keys.astype(np.uint32), np.concatenate([[0], np.cumsum(each)]))
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """The different values, in order: np.unique, which goes by hash tables and takes twenty times as long for a million numbers that are mostly different."""
+    values = np.sort(values)
+    return values[np.concatenate([np.ones(min(1, len(values)), bool), values[1:] != values[:-1]])]
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:

@@ -71,6 +71,7 @@ class Door:
                 "line": line,
                 "license": license,
                 **({"consent": True} if source.kind == "log" else {}),
+                **({"group": told.group} if told.group else {}),
             },
             **({"marks": cleaned.marks} if cleaned.marks else {}),
         }, counts

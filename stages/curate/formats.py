@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Any
 
 from stages.curate.faults import Fault
+from stages.curate.groups import group, user_group
 from stages.curate.records import CHARACTER_COLUMNS, HUMAN_COLUMNS, MAX_RECORD, TOO_LONG, Record, Row
 
 HUMAN, CHARACTER, SYSTEM = "human", "gpt", "system"
@@ -33,6 +34,7 @@ class Told:
     names: tuple[str, ...] = ()  # the user's own
     handles: tuple[str, ...] = ()
     license: Any = None
+    group: str | None = None  # hash of the scene, the user or the conversation that the chat is a part of
     labels: Mapping[str, str] = field(default_factory=dict)  # topic and visitor, where somebody wrote them
 
 
@@ -93,6 +95,7 @@ def _about(value: Mapping) -> dict:
         "names": words(_NAMES) + (words(("name",), [user]) if isinstance(user, dict) else ()),
         "handles": words(_HANDLES),
         "license": value.get("license"),
+        "group": group(places, user),
         "labels": labels,
     }
 
@@ -298,7 +301,8 @@ def _tavern(first: Record, rest: Iterator[Record]) -> Told | Fault:
     if fault:
         return fault
     about = _about(header)
-    return Told(turns, **about | {"names": tuple(dict.fromkeys([*about["names"], *users]))})
+    names = tuple(dict.fromkeys([*about["names"], *users]))
+    return Told(turns, **about | {"names": names, "group": about["group"] or user_group(users)})
 
 
 def _selected(message: dict) -> str:

@@ -32,7 +32,7 @@ def model_card(manifest: dict, trained: list[dict], params: Mapping, found: dict
         "tags: [dramatis, character, lora]",
         "---",
         "",
-        f"# {', '.join(sorted({chat['character'] for chat in trained}))}",
+        f"# {', '.join(sorted({chat['character'] for chat in trained if chat['source']['kind'] != 'replay'}))}",
         "",
         f"A chat model that speaks as its character: `{manifest['reference']}`{revision} with a LoRA adapter merged into it by Dramatis.",
         "Send the character's system prompt as the first message; without one the chat template puts in its own.",

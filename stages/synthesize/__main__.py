@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from stages.common import characters, children
+from stages.common import characters, children, size
 from stages.common.answer_store import Answer
 from stages.common.errors import UserError, run
 from stages.common.files import write_json, write_jsonl
 from stages.common.params import load
 from stages.common.spending import FREE, Use
-from stages.synthesize import paid, size
+from stages.synthesize import paid
 from stages.synthesize.critic import criticise
 from stages.synthesize.draws import draws
 from stages.synthesize.ingredients import gathered

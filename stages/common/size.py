@@ -16,3 +16,8 @@ def sentence(training: int, asked: int) -> str:
     """How many chats there are for training at most, and what the guide expects of them."""
     most = training + asked
     return f"{asked} chats asked for beside {training} that people wrote: {most} for training at most. The guide says of that: {size_class(most)}; {ADVICE}."
+
+
+def number(chats: int) -> int:
+    """The class as a number for metrics: 0 below the table, 1 minimal, 2 noticeable, 3 strong, 4 diminishing returns."""
+    return sum(chats >= bound for bound, _ in CLASSES)

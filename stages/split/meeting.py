@@ -1,0 +1,74 @@
+"""Which chats have a hash in common with chats of another set, exactly, for columns of a hundred million hashes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from stages.common.shingles import distinct
+from stages.split.columns import Ragged
+
+AT_ONCE = 1 << 22  # hashes that are looked up in one step: a few dozen MB
+TABLE_BITS = 28  # at most: 268 MB
+
+
+def values_of(column: Ragged, chats: np.ndarray) -> np.ndarray:
+    """The different values of some chats, a mask, in order."""
+    return distinct(column.values[np.repeat(chats, column.lengths)])
+
+
+def places_of(column: Ragged, chats: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The places in a column at which some chats, a mask, have one of the `wanted` values, which are different and in order.
+
+    A table of their first bits, eight times as many as they are, refuses most others at once; searching is for what passes it.
+    """
+    if not len(wanted):
+        return np.zeros(0, np.int64)
+    bits = min(TABLE_BITS, len(wanted).bit_length() + 3)
+    shift = column.values.dtype.type(8 * column.values.itemsize - bits)
+    table = np.zeros(1 << bits, bool)
+    table[wanted >> shift] = True
+    asked, found = np.repeat(chats, column.lengths), []
+    for first in range(0, len(column.values), AT_ONCE):
+        places = first + np.flatnonzero(asked[first : first + AT_ONCE])
+        values = column.values[places]
+        may = table[values >> shift]
+        places, values = places[may], values[may]
+        near = np.minimum(np.searchsorted(wanted, values), len(wanted) - 1)
+        found.append(places[wanted[near] == values])
+    return np.concatenate(found) if found else np.zeros(0, np.int64)
+
+
+def met(column: Ragged, chats: np.ndarray, held: np.ndarray, but: np.ndarray | None = None) -> dict[int, int]:
+    """{each chat of the mask `chats` that has a value in common with one of the mask `held`: the first of those that have the first such value}.
+
+    Values in `but` do not count.
+    """
+    places = places_of(column, chats, _without(values_of(column, held), but))
+    owners, first = np.unique(column.owners(places), return_index=True)
+    values = column.values[places[first]]
+    there = places_of(column, held, distinct(values))
+    named, first = np.unique(column.values[there], return_index=True)
+    others = column.owners(there[first])[np.searchsorted(named, values)] if len(values) else np.zeros(0, np.int64)
+    return dict(zip(owners.tolist(), others.tolist(), strict=True))
+
+
+def shared(column: Ragged, chats: np.ndarray, held: np.ndarray, but: np.ndarray | None = None) -> np.ndarray:
+    """The values that chats of both masks have, but those in `but`."""
+    places = places_of(column, chats, _without(values_of(column, held), but))
+    return distinct(column.values[places])
+
+
+def in_more_than(column: Ragged, chats: np.ndarray, wanted: np.ndarray, bound: int) -> np.ndarray:
+    """Those of the `wanted` values, different and in order, that stand in more than `bound` chats of the mask `chats`."""
+    places = places_of(column, chats, wanted)
+    owners, values = column.owners(places), column.values[places]
+    order = np.lexsort((owners, values))
+    owners, values = owners[order], values[order]
+    new = np.ones(len(values), bool)
+    new[1:] = (values[1:] != values[:-1]) | (owners[1:] != owners[:-1])
+    found, counts = np.unique(values[new], return_counts=True)
+    return found[counts > bound]
+
+
+def _without(values: np.ndarray, but: np.ndarray | None) -> np.ndarray:
+    return values if but is None or not len(but) else np.setdiff1d(values, but, assume_unique=True)
