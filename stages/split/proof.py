@@ -21,7 +21,7 @@ class Proof:
     """What the splits have in common, of the chats of a mask; `sets`, `common` and `near` as in partition.partition."""
 
     def __init__(self, found: Columns, kept: np.ndarray, sets: Sets, common: np.ndarray, near: float):
-        self._sets, self._near = sets, near
+        self._sets, self._common, self._near = sets, common, near
         self._masks = [kept & (found.home == number) for number in range(len(SPLITS))]
         self._columns = {
             "shared_chats": (Ragged(found.id, np.arange(len(found) + 1)), None),
@@ -39,7 +39,7 @@ class Proof:
         found: dict[str, float] = {
             name: sum(len(shared(column, self._masks[a], self._masks[b], but)) for a, b in PAIRS) for name, (column, but) in self._columns.items()
         }
-        found |= {"near_duplicates": 0, "synthetic_held_out": int(self._written.sum())}
+        found |= {"common_13grams": len(self._common), "near_duplicates": 0, "synthetic_held_out": int(self._written.sum())}
         for a, b in PAIRS:
             name, similar = f"jaccard_{SPLITS[a]}_{SPLITS[b]}", alike(self._sets, self._masks[a], self._masks[b], self._near)[2]
             found["near_duplicates"] += len(similar)

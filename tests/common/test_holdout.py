@@ -103,3 +103,30 @@ def test_the_seed_of_pythons_own_hashes_does_not_matter() -> None:
         for seed in ("0", "1", "4242")
     }
     assert said == {" ".join(given(MANY[:300])) + "\n"}
+
+
+def test_what_curate_knows_as_a_group_goes_to_one_split_whatever_it_opens_with() -> None:
+    for number in range(200):
+        members = [make_chat(f"Question {number}, {place}?", "The verger.", kind="log", group=f"{number:016x}") for place in range(4)]
+        assert len(set(given(members))) == 1
+    counts = Counter(given([make_chat("Good evening!", "The verger.", kind="log", group=f"{number:016x}") for number in range(2000)]))
+    assert counts["test"] / 2000 == pytest.approx(0.2, abs=0.03)
+
+
+def test_a_replayed_chat_is_always_trains() -> None:
+    assert set(given([plain_chat(number, kind="replay") for number in range(300)], test=0.4, validation=0.4)) == {"train"}
+
+
+# t(r)ain, v(a)lidation, t(e)st of the chats of data/gold, line by line, as every run on record had them. Chats that come behind them do not matter.
+GOLD = {
+    "elizabeth-bennet": "rrrrereerraerrreeaarrrrrrrrrrrrrrererrrrrrrrrrrerrereererrrrrerreerareeerraerrrrrrarreerrr",
+    "john-silver": "errrerrrrerrrreerarrrrarerarerrerrrrrrrrrerrarrrarerrerrrrrrerrrrrrrrearrearrrarrarrrrrrre",
+    "sherlock-holmes": "rearrrerrrrarrrererrerrreraraerrrerarreraereearrrearerrarrrerarrrrrarrerrrrrrrrrrrrrrearrrrrrrerarrrrrrrrrrrreraerrrrrrrerrarrarrreeerrrrrrrrrearrrererarerrerrrrrerrerrrer",
+}
+
+
+@pytest.mark.parametrize("name", GOLD)
+def test_the_gold_falls_where_it_fell(name: str) -> None:
+    lines = (ROOT / f"data/gold/{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    chats = [{"character": name, "source": {"kind": "gold"}, "conversations": json.loads(line)["conversations"]} for line in lines]
+    assert "".join(split[1] for split in given(chats[: len(GOLD[name])])) == GOLD[name]

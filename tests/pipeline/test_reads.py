@@ -55,6 +55,8 @@ def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Pat
     forgetting.add(project.folder / "data/raw/forget.txt", ["somebody"])
     project.write("data/curated/chats.jsonl", jsonl(plain_chat(n) for n in range(9)))
     project.write("data/synthetic/chats.jsonl", jsonl([plain_chat(70, kind="synthetic")]))
+    project.set("split.replay_share", 0.3)
+    project.write("data/replay/mine.jsonl", jsonl([{"license": "MIT", "conversations": plain_chat(1)["conversations"][1:]}]))
     project.write("data/filtered/chats.jsonl", jsonl(chat for split in ("train", "validation", "test") for chat in chats_in(split, 2)))
     answer = {"request": 0, "key": "0" * 64, "text": "Yes.", "finish": "stop", "prompt_tokens": 1, "completion_tokens": 1}
     project.write("data/synthetic/answers.jsonl", jsonl([answer]))
