@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -19,11 +20,12 @@ from stages.common.params import load
 from stages.split import replay
 from stages.split.columns import Columns, columns, joined, look
 from stages.split.draw import replayed
+from stages.split.meeting import crossing
 from stages.split.partition import TRAIN, Leak, common_runs, partition
 from stages.split.proof import ZERO, Proof
 from stages.split.rejects import leaked, over_limit
 from stages.split.shares import counts, told
-from stages.split.similarity import rarest_first
+from stages.split.similarity import Sets, rarest_first
 from stages.split.training import chosen
 
 FILTERED = "data/filtered/chats.jsonl"
@@ -37,8 +39,8 @@ def main() -> None:
     looked = rows.over(parts, partial(look, **holdout))
     own = joined([columns([], **holdout), *tqdm(looked, "split", len(parts), unit=" pieces", delay=3)])
     plain = plain_chats(own, params)
-    found = joined([own, columns([(0, 0, chat) for chat in plain], **holdout)])
-    sets, common, near = rarest_first(found.shingles), common_runs(found), params["filter.near_duplicate"]
+    found, sets = may_meet(joined([own, columns([(0, 0, chat) for chat in plain], **holdout)]) if plain else own)
+    common, near = common_runs(found), params["filter.near_duplicate"]
     leaks = partition(found, sets, common, near)
     left = np.isin(np.arange(len(found)), list(leaks), invert=True)
     kept, over = chosen(found, len(own), left, holdout["seed"], params["split.train_limit"], params["split.replay_share"])
@@ -72,6 +74,13 @@ def main() -> None:
     print(f"split: {training} training chats: {size.size_class(training)}; {size.ADVICE}")
     for sentence in [*told(own.characters, held_out), *short_of_plain(replays, training, params["split.replay_share"])]:
         print(f"split: {sentence}")
+
+
+def may_meet(found: Columns) -> tuple[Columns, Sets]:
+    """(the columns without what stands in one split alone, the sets of shingles)."""
+    openings, replies, runs, shingles = (crossing(column, found.home) for column in (found.openings, found.replies, found.runs, found.shingles))
+    sets = rarest_first(shingles, found.shingles.lengths)
+    return replace(found, openings=openings, replies=replies, runs=runs, shingles=shingles), sets
 
 
 def plain_chats(own: Columns, params: Mapping) -> list[dict]:

@@ -38,6 +38,13 @@ def places_of(column: Ragged, chats: np.ndarray, wanted: np.ndarray) -> np.ndarr
     return np.concatenate(found) if found else np.zeros(0, np.int64)
 
 
+def crossing(column: Ragged, homes: np.ndarray) -> Ragged:
+    """The column with only those values that stand in chats of more than one home, numbers from 0: no others can be shared. Most are none."""
+    wanted = [column.values[places_of(column, homes == home, values_of(column, homes > home))] for home in range(int(homes.max(initial=0)))]
+    places = places_of(column, np.ones(len(homes), bool), distinct(np.concatenate([column.values[:0], *wanted])))
+    return Ragged(column.values[places], np.searchsorted(places, column.starts))
+
+
 def met(column: Ragged, chats: np.ndarray, held: np.ndarray, but: np.ndarray | None = None) -> dict[int, int]:
     """{each chat of the mask `chats` that has a value in common with one of the mask `held`: the first of those that have the first such value}.
 

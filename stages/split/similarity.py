@@ -3,7 +3,7 @@
 Prefix filtering (Bayardo, Ma, Srikant 2007, "Scaling up all pairs similarity search"; Xiao et al. 2008, "Efficient similarity joins for near duplicate
 detection", PPJoin): with the members of all sets in one order, two sets x and y of similarity t or more share one of the first |x| - ceil(t |x|) + 1 members of
 x and of the first |y| - ceil(t |y|) + 1 of y, for the one has ceil(t |x|) members or more in common with the other. The rarest come first, so that few pairs
-share one. What is left is counted.
+share one. What is left is counted. Of members that stand on one side alone (meeting.crossing) only the number matters.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from stages.split.meeting import places_of
 
 
 class Sets(NamedTuple):
-    """The sets of 32-bit hashes of chats, the members of each in order, and rarest first."""
+    """Sets of 32-bit hashes, one a chat: the members of each that others may have, in order and rarest first, and how many it has in all."""
 
     sorted: Ragged
     rare: Ragged
+    sizes: np.ndarray
 
 
 CHATS = 1 << 14  # put in order at once: 14 bits of a sorting key
@@ -36,8 +37,11 @@ MOST_CANDIDATES = 20_000
 MOST_MEMBERS = 20_000_000
 
 
-def rarest_first(column: Ragged) -> Sets:
-    """The sets of a column, whose members are in order, and the same in the order of their frequency in all sets."""
+def rarest_first(column: Ragged, sizes: np.ndarray) -> Sets:
+    """The sets of a column, whose members are in order, and the same in the order of their frequency in all sets.
+
+    Where members that no two sets share have been left out of the column, `sizes` counts them all the same.
+    """
     counter = np.zeros(1 << COUNTER_BITS, np.int64)
     shift = np.uint32(32 - COUNTER_BITS)
     for first in range(0, len(column.values), PAIRS):
@@ -51,12 +55,12 @@ def rarest_first(column: Ragged) -> Sets:
         keys = (chats << np.uint64(50)) | (frequency[values >> shift] << np.uint64(32)) | values
         keys.sort()
         found[begin:end] = keys.astype(np.uint32)
-    return Sets(column, Ragged(found, column.starts))
+    return Sets(column, Ragged(found, column.starts), sizes)
 
 
 def alike(sets: Sets, ones: np.ndarray, others: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(chats of the mask `ones`, chats of the mask `others`, their similarity) of all pairs with a member in common and a similarity of `least` or more."""
-    return _pairs(sets, _meetings(_prefixes(sets.rare, ones, least), _prefixes(sets.rare, others, least)), least)
+    return _pairs(sets, _meetings(_prefixes(sets, ones, least), _prefixes(sets, others, least)), least)
 
 
 def highest(sets: Sets, ones: np.ndarray, others: np.ndarray, below: float) -> tuple[float, float]:
@@ -66,7 +70,7 @@ def highest(sets: Sets, ones: np.ndarray, others: np.ndarray, below: float) -> t
     """
     searched = below
     for level in (level for level in LEVELS if level < below):
-        one, other = _prefixes(sets.rare, ones, level), _prefixes(sets.rare, others, level)
+        one, other = _prefixes(sets, ones, level), _prefixes(sets, others, level)
         if len(one[0]) + len(other[0]) > MOST_MEMBERS:
             break
         meetings = _meetings(one, other)
@@ -97,19 +101,19 @@ def _meetings(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.nd
 
 
 def _pairs(sets: Sets, meetings: _Meetings, least: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    found = [_checked(sets.sorted, pairs, least) for pairs in _candidates(meetings)]
+    found = [_checked(sets, pairs, least) for pairs in _candidates(meetings)]
     pairs, first = np.unique(np.concatenate([np.zeros(0, np.uint64), *(pairs for pairs, _ in found)]), return_index=True)
     similar = np.concatenate([np.zeros(0), *(similar for _, similar in found)])[first]
     return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64), similar
 
 
-def _prefixes(rare: Ragged, chats: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
-    """(members, chats) of the first members of each chat, as many as the bound needs."""
-    numbers = np.flatnonzero(chats & (rare.lengths > 0))
-    lengths = rare.lengths[numbers]
+def _prefixes(sets: Sets, chats: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """(members, chats) of the first members of each chat, as many as the bound needs; none of one whose shared members are too few to reach it."""
+    lengths = sets.rare.lengths
     # 1e-9: 0.7 x 10 is more than 7 in floating point, and a prefix may be too long but not too short.
-    counts = np.minimum(lengths, lengths - np.ceil(least * lengths - 1e-9).astype(np.int64) + 1)
-    return rare.values[_ranges(rare.starts[numbers], counts)], np.repeat(numbers, counts)
+    counts = np.minimum(lengths, lengths - np.ceil(least * sets.sizes - 1e-9).astype(np.int64) + 1)
+    numbers = np.flatnonzero(chats & (counts > 0))
+    return sets.rare.values[_ranges(sets.rare.starts[numbers], counts[numbers])], np.repeat(numbers, counts[numbers])
 
 
 def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -132,18 +136,19 @@ def _candidates(meetings: _Meetings) -> Iterator[np.ndarray]:
         first = last
 
 
-def _checked(column: Ragged, pairs: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
+def _checked(sets: Sets, pairs: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray]:
     """(pairs, similarities) of the pairs that reach the bound."""
-    found, similar, lengths = [np.zeros(0, np.uint64)], [np.zeros(0)], column.lengths
+    found, similar, lengths = [np.zeros(0, np.uint64)], [np.zeros(0)], sets.sizes
     for first in range(0, len(pairs), CHECKED):
         some = pairs[first : first + CHECKED]
         both = [(some >> np.uint64(32)).astype(np.int64), (some & np.uint64(0xFFFFFFFF)).astype(np.int64)]
         sizes = [lengths[numbers] for numbers in both]
         may = np.minimum(*sizes) >= least * np.maximum(*sizes) - 1e-9
         some, both, sizes = some[may], [numbers[may] for numbers in both], [size[may] for size in sizes]
-        place = np.arange(len(some), dtype=np.uint64) << np.uint64(32)
+        place, column = np.arange(len(some), dtype=np.uint64) << np.uint64(32), sets.sorted
+        inside = [column.lengths[numbers] for numbers in both]
         keys = np.concatenate(
-            [np.repeat(place, size) | column.values[_ranges(column.starts[numbers], size)] for numbers, size in zip(both, sizes, strict=True)]
+            [np.repeat(place, count) | column.values[_ranges(column.starts[numbers], count)] for numbers, count in zip(both, inside, strict=True)]
         )
         keys.sort(kind="stable")  # two runs, each in order: Timsort merges them
         twice = keys[1:][keys[1:] == keys[:-1]]

@@ -24,6 +24,12 @@ def ragged(sets: list[set[int]], dtype: type = np.uint32) -> Ragged:
     return Ragged(np.concatenate([np.zeros(0, dtype), *members]), np.cumsum([0, *map(len, sets)]))
 
 
+def sets_of(sets: list[set[int]], ones: np.ndarray) -> similarity.Sets:
+    """The sets as the stage has them: without members that stand on one side alone."""
+    column = ragged(sets)
+    return rarest_first(meeting.crossing(column, ones.astype(np.uint8)), column.lengths)
+
+
 def jaccard(one: set, other: set) -> float:
     return len(one & other) / len(one | other) if one & other else 0.0
 
@@ -39,7 +45,7 @@ def test_all_pairs_that_reach_the_bound_are_found_and_no_others(sets, least, dat
     half = data.draw(st.integers(0, len(sets)))
     ones = np.arange(len(sets)) < half
     with mock.patch.multiple(similarity, CHATS=4, PAIRS=7, CHECKED=5), mock.patch.object(meeting, "AT_ONCE", 6):
-        found = alike(rarest_first(ragged(sets)), ones, ~ones, least)
+        found = alike(sets_of(sets, ones), ones, ~ones, least)
     expected = by_looking(sets, half, least)
     assert {(a, b): similar for a, b, similar in zip(*(column.tolist() for column in found), strict=True)} == pytest.approx(expected)
 
@@ -51,7 +57,7 @@ def test_the_highest_similarity_is_the_highest(sets, data) -> None:
     ones = np.arange(len(sets)) < half
     top = max(by_looking(sets, half, 0.0).values(), default=0.0)
     if top < 0.8:
-        assert highest(rarest_first(ragged(sets)), ones, ~ones, 0.8)[0] == pytest.approx(top)
+        assert highest(sets_of(sets, ones), ones, ~ones, 0.8)[0] == pytest.approx(top)
 
 
 @settings(deadline=None, max_examples=100)
@@ -60,7 +66,7 @@ def test_where_the_search_is_cut_off_the_figure_is_a_bound_that_holds(sets, most
     ones = np.arange(len(sets)) % 2 == 0
     top = max((jaccard(sets[a], sets[b]) for a in range(0, len(sets), 2) for b in range(1, len(sets), 2)), default=0.0)
     with mock.patch.multiple(similarity, MOST_CANDIDATES=most, MOST_MEMBERS=200):
-        found, searched = highest(rarest_first(ragged(sets)), ones, ~ones, 1.1)
+        found, searched = highest(sets_of(sets, ones), ones, ~ones, 1.1)
     assert top <= found + 1e-9
     if found > searched:
         assert found == pytest.approx(top)
@@ -88,3 +94,14 @@ def test_a_value_that_stands_twice_in_one_chat_counts_once() -> None:
     wanted = np.array([5, 7], np.uint64)
     assert meeting.in_more_than(column, np.ones(2, bool), wanted, 1).tolist() == [5]
     assert meeting.in_more_than(column, np.ones(2, bool), wanted, 2).tolist() == []
+
+
+@settings(deadline=None, max_examples=200)
+@given(sets=SETS, data=st.data())
+def test_only_what_stands_in_two_homes_is_left(sets, data) -> None:
+    homes = data.draw(st.lists(st.integers(0, 2), min_size=len(sets), max_size=len(sets)))
+    left = meeting.crossing(ragged(sets), np.array(homes, np.uint8))
+    there = {one: {home for each, home in zip(sets, homes, strict=True) if one in each} for one in range(26)}
+    expected = ragged([{one for one in each if len(there[one]) > 1} for each in sets])
+    assert left.starts.tolist() == expected.starts.tolist()
+    assert left.values.tolist() == expected.values.tolist()
