@@ -23,9 +23,8 @@ def places_of(column: Ragged, chats: np.ndarray, wanted: np.ndarray) -> np.ndarr
     """
     if not len(wanted):
         return np.zeros(0, np.int64)
-    bits = min(TABLE_BITS, len(wanted).bit_length() + 3)
-    shift = column.values.dtype.type(8 * column.values.itemsize - bits)
-    table = np.zeros(1 << bits, bool)
+    shift, size = _shift(column, len(wanted))
+    table = np.zeros(size, bool)
     table[wanted >> shift] = True
     asked, found = np.repeat(chats, column.lengths), []
     for first in range(0, len(column.values), AT_ONCE):
@@ -39,10 +38,27 @@ def places_of(column: Ragged, chats: np.ndarray, wanted: np.ndarray) -> np.ndarr
 
 
 def crossing(column: Ragged, homes: np.ndarray) -> Ragged:
-    """The column with only those values that stand in chats of more than one home, numbers from 0: no others can be shared. Most are none."""
-    wanted = [column.values[places_of(column, homes == home, values_of(column, homes > home))] for home in range(int(homes.max(initial=0)))]
-    places = places_of(column, np.ones(len(homes), bool), distinct(np.concatenate([column.values[:0], *wanted])))
+    """The column with those values that may stand in chats of more than one home, numbers from 0 to 7: no others can be shared, and most cannot.
+
+    A table of their first bits says in which homes each stands. Few of those that are left stand in one alone, with the first bits of another.
+    """
+    shift, size = _shift(column, len(column.values))
+    table = np.zeros(size, np.uint8)
+    bits = np.left_shift(1, homes, dtype=np.uint8)
+    owners = np.repeat(bits, column.lengths)
+    for bit in np.unique(bits):
+        for first in range(0, len(column.values), AT_ONCE):
+            table[column.values[first : first + AT_ONCE][owners[first : first + AT_ONCE] == bit] >> shift] |= bit
+    several = np.bitwise_count(np.arange(256, dtype=np.uint8)) > 1
+    kept = [first + np.flatnonzero(several[table[column.values[first : first + AT_ONCE] >> shift]]) for first in range(0, len(column.values), AT_ONCE)]
+    places = np.concatenate([np.zeros(0, np.int64), *kept])
     return Ragged(column.values[places], np.searchsorted(places, column.starts))
+
+
+def _shift(column: Ragged, count: int) -> tuple[np.unsignedinteger, int]:
+    """(by how much to shift a hash of the column for its place in a table of `count` of them, eight times as long if that is not too long; its length)."""
+    bits = min(TABLE_BITS, count.bit_length() + 3)
+    return column.values.dtype.type(8 * column.values.itemsize - bits), 1 << bits
 
 
 def met(column: Ragged, chats: np.ndarray, held: np.ndarray, but: np.ndarray | None = None) -> dict[int, int]:

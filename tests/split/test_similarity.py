@@ -98,10 +98,21 @@ def test_a_value_that_stands_twice_in_one_chat_counts_once() -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(sets=SETS, data=st.data())
-def test_only_what_stands_in_two_homes_is_left(sets, data) -> None:
+def test_what_stands_in_two_homes_is_left(sets, data) -> None:
     homes = data.draw(st.lists(st.integers(0, 2), min_size=len(sets), max_size=len(sets)))
-    left = meeting.crossing(ragged(sets), np.array(homes, np.uint8))
+    column = ragged(sets)
+    with mock.patch.object(meeting, "AT_ONCE", 6):
+        left = meeting.crossing(column, np.array(homes, np.uint8))
     there = {one: {home for each, home in zip(sets, homes, strict=True) if one in each} for one in range(26)}
     expected = ragged([{one for one in each if len(there[one]) > 1} for each in sets])
-    assert left.starts.tolist() == expected.starts.tolist()
-    assert left.values.tolist() == expected.values.tolist()
+    for number in range(len(sets)):
+        assert set(expected.of(number).tolist()) <= set(left.of(number).tolist()) <= set(column.of(number).tolist())
+        assert left.of(number).tolist() == sorted(left.of(number).tolist())
+
+
+def test_most_of_what_stands_in_one_home_alone_is_gone() -> None:
+    draw = np.random.default_rng(1)
+    column = Ragged(draw.integers(0, 2**64, 30_000, np.uint64), np.arange(0, 30_001, 3))
+    homes = draw.integers(0, 3, 10_000).astype(np.uint8)
+    assert len(meeting.crossing(column, homes).values) < 0.1 * 30_000
+    assert len(meeting.crossing(column, np.zeros_like(homes)).values) == 0
