@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from tests.tokenizer import lay_out
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -25,6 +27,7 @@ class Project:
             shutil.copytree(ROOT / name, folder / name)
         shutil.copytree(ROOT / "data/words", folder / "data/words")
         (folder / "data" / "characters").mkdir(parents=True)
+        lay_out(folder / "models" / "base")
         for name in ("dvc.yaml", "params.yaml", "data/characters/sherlock-holmes.json"):
             shutil.copy2(ROOT / name, folder / name)
 

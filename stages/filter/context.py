@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from stages.common.chats import chat_id
 from stages.common.errors import UserError
-from stages.common.files import read_json
+from stages.common.files import read_json, read_text
 from stages.filter.talk import Drop
 
 ROLES = {"system": "system", "human": "user", "gpt": "assistant"}
@@ -137,8 +137,9 @@ def too_long(chat: dict, context: Context) -> Drop:
 
 def tokenizer(path: Path) -> Tokenizer:
     """The tokenizer of a file, without cutting and padding. Raises UserError."""
+    text = read_text(path)
     try:
-        found = Tokenizer.from_file(str(path))
+        found = Tokenizer.from_str(text)
     except Exception as error:  # the library raises nothing narrower
         raise UserError(f"{path}: no tokenizer that can be read: {error}") from error
     found.no_truncation()

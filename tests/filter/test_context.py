@@ -2,52 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from stages.common.chats import chat_id
 from stages.common.environments import checkout
 from stages.common.errors import UserError
-from stages.common.files import read_jsonl
 from stages.common.schemas import fault
 from stages.filter import context
 from stages.filter.context import Context, fitted, too_long
 from stages.filter.talk import Drop
 from tests.chats import make_chat, plain_chat
-from tests.project import ROOT
-
-SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-TEMPLATE = """{% for message in messages %}
-    {%- if message['role'] == 'assistant' %}
-        {{- '<|im_start|>assistant\n' }}{% generation %}{{ message['content'] | trim + eos_token }}{% endgeneration %}
-    {%- else %}
-        {{- bos_token + message['role'] + '\n' + message['content'] + eos_token }}
-    {%- endif %}
-{% endfor %}"""
-GOLD = [chat["conversations"] for path in sorted((ROOT / "data/gold").glob("*.jsonl")) for chat in read_jsonl(path)]
-
-
-def trained(kind: str) -> Tokenizer:
-    """A small tokenizer of the gold's words: byte-level as Llama 3's, by white space as Llama 2's, or with tokens across spaces."""
-    found = Tokenizer(models.BPE(byte_fallback=kind == "marked"))
-    trainer = trainers.BpeTrainer(vocab_size=800, special_tokens=SPECIAL, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
-    if kind == "marked":
-        found.pre_tokenizer = pre_tokenizers.Metaspace()
-        bytewise = [f"<0x{byte:02X}>" for byte in range(256)]
-        trainer = trainers.BpeTrainer(vocab_size=1200, special_tokens=[*SPECIAL, *bytewise], show_progress=False)
-        found.decoder = decoders.Metaspace()
-    else:
-        found.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=kind != "across")
-    if kind == "composed":
-        found.normalizer = normalizers.NFC()
-    found.train_from_iterator((json.dumps(said[:3], ensure_ascii=False) for said in GOLD[::4]), trainer)
-    return found
-
+from tests.tokenizer import GOLD, TEMPLATE, lay_out, trained
 
 KINDS = ("bytes", "marked", "across", "composed")
 BASE = checkout() / "models/base"  # there where the pipeline has run
@@ -57,11 +26,7 @@ BASE = checkout() / "models/base"  # there where the pipeline has run
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if request.param == "base":
         return BASE
-    made = tmp_path_factory.mktemp(request.param)
-    trained(request.param).save(str(made / "tokenizer.json"))
-    (made / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<|im_start|>", "eos_token": {"content": "<|im_end|>"}, "add_bos_token": True}))
-    (made / "chat_template.jinja").write_text(TEMPLATE)
-    return made
+    return lay_out(tmp_path_factory.mktemp(request.param), request.param)
 
 
 pieces = st.sampled_from(

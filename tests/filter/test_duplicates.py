@@ -20,15 +20,17 @@ from stages.filter.survey import Survey, Terms, joined, survey
 from stages.filter.talk import Role
 from tests.chats import HOLDOUT, jsonl, make_chat, plain_chat, prose
 from tests.filter.rules import limits
+from tests.tokenizer import lay_out
 
 NUMBER = 0  # of a plain chat that falls to train in every kind of source
-TERMS = Terms({"sherlock-holmes": Role("Sherlock Holmes")}, limits(), frozenset(), tuple(HOLDOUT.values()))
 
 
 def surveyed(folder: Path, chats: list[dict]) -> Survey:
+    base = lay_out(folder / "base")
+    terms = Terms({"sherlock-holmes": Role("Sherlock Holmes")}, limits(), frozenset(), tuple(HOLDOUT.values()), (str(base), 4096))
     path = folder / "chats.jsonl"
     path.write_text(jsonl(chats), encoding="utf-8")
-    return joined([survey(piece, TERMS) for piece in rows.pieces(path, 4000)])
+    return joined([survey(piece, terms) for piece in rows.pieces(path, 4000)])
 
 
 def dropped(folder: Path, chats: list[dict], near: float = 0.8) -> dict[str, tuple[str, str | float]]:

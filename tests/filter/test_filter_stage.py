@@ -37,7 +37,7 @@ def test_kept_and_dropped_are_what_came_in(project: Project) -> None:
     assert [(reject["rule"], reject["found"], reject["expected"]) for reject in rejects] == [
         ("length.short", 1, 8),
         ("duplicate.exact", GOLD[3]["id"], "each chat once"),
-        ("assistant_speech.identity", "As an AI language model", "no assistant phrase"),
+        ("assistant_speech.identity", "As an AI", "no assistant phrase"),
         ("character_break.name_prefix", "Holmes:", "the character speaks as himself"),
         ("repetition.in_reply", 0.667, 0.15),
         ("repetition.across_turns", 1.0, 0.5),
@@ -49,6 +49,7 @@ def test_kept_and_dropped_are_what_came_in(project: Project) -> None:
         "in": 13,
         "kept": 7,
         "dropped": 6,
+        "cut": 0,
         "dropped_length": 1,
         "dropped_assistant_speech": 1,
         "dropped_character_break": 1,
@@ -170,3 +171,23 @@ def test_lengths_are_steered_to_the_golds_where_asked(project: Project) -> None:
     assert project.run("filter").returncode == 0
     assert 0 < project.metrics("filter")["synthetic_kept"] < 5
     assert project.metrics("filter")["dropped_balance"] == 40 - project.metrics("filter")["synthetic_kept"]
+
+
+def test_a_chat_that_is_longer_than_the_model_can_be_trained_on_is_cut_behind_a_reply_and_counted(project: Project) -> None:
+    long = make_chat(*(text for number in range(60) for text in (f"Question {number}?", prose(number))))
+    project.set("sequence_len", 600)
+    assert laid_out(project, [*GOLD[:2], long], []).run("filter").returncode == 0
+    *_, cut = project.records("data/filtered/chats.jsonl")
+    assert project.metrics("filter")["cut"] == 1 and project.metrics("filter")["kept"] == 3
+    assert cut["source"]["cut_from"] == long["id"] != cut["id"]
+    assert cut["conversations"] == long["conversations"][: len(cut["conversations"])] and cut["conversations"][-1]["from"] == "gpt"
+    assert fault("chat", cut) is None
+
+
+def test_a_chat_of_which_not_one_exchange_fits_is_dropped_with_its_tokens(project: Project) -> None:
+    project.set("sequence_len", 1000)
+    project.set("filter.max_words", 5000)
+    huge = make_chat("Why?", prose(1, 2000))
+    assert laid_out(project, [*GOLD[:2], huge], []).run("filter").returncode == 0
+    (reject,) = project.records("data/filtered/rejects.jsonl")
+    assert (reject["id"], reject["rule"], reject["expected"]) == (huge["id"], "length.tokens", 1000) and reject["found"] > 1000
