@@ -38,6 +38,11 @@ def key(endpoint: str, index: int, body: Mapping) -> str:
     return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _damaged(error: Exception) -> bool:
+    """Whether a store is past use, and not only locked, or without space."""
+    return isinstance(error, UnicodeDecodeError) or getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
 class AnswerStore:
     """One row a request, and a book of what requests took: each is booked at its most before it goes out, and settled when its answer comes.
 
@@ -87,7 +92,7 @@ class AnswerStore:
         try:
             yield
         except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes broken bytes as they are
-            raise UserError(f"{self.path}: the store of answers cannot be used: {error}{REFILL}") from None
+            raise UserError(f"{self.path}: the store of answers cannot be used: {error}{REFILL if _damaged(error) else ''}") from None
         except OSError as error:
             raise UserError(f"{self.path}: the store of answers cannot be used: {error.strerror}") from None
 

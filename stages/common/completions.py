@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
 
-import aiohttp
 import httpx2
 import openai
 from tqdm import tqdm
 
+from stages.common import chat_api
 from stages.common.answer_store import Answer, AnswerStore, key
 from stages.common.errors import UserError
 from stages.common.pacing import Pace
@@ -30,9 +26,8 @@ REFUSALS = 12  # of one request, as one of too many: six minutes where nothing e
 SILENT, ERRORS = 1 / 3, 1 / 20
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds after a failure: twice as long after the next one
 LONGEST_RETRY_AFTER = 600.0  # seconds that an endpoint may ask to wait; beyond that a person should know
-TO_CONNECT = 30.0  # seconds
 SECRET = 8  # characters of a key that is looked for in answers; a shorter one is none ("none", "EMPTY")
-MOST_TOKENS = 10**9  # of a request; whoever counts more has miscounted
+LOOK_AT = {404: "; is the address whole, which mostly ends in /v1, and the model's name right?"}
 OTHERS_TURN = 0.2  # seconds between looks at what another run is asking
 
 
@@ -176,7 +171,7 @@ class _Run:
         self.changed, self.ended = asyncio.Event(), asyncio.Event()
         self.pace = Pace(self.terms.concurrency, self.terms.requests_per_minute, self.terms.tokens_per_minute)
         async with AsyncExitStack() as stack:
-            self.client = await stack.enter_async_context(_client(self.url, self.secret, self.terms))
+            self.client = await stack.enter_async_context(chat_api.client(self.url, self.secret, self.terms.concurrency, self.terms.timeout))
             group = await stack.enter_async_context(asyncio.TaskGroup())
             try:
                 await self._dispatch(group)
@@ -297,9 +292,13 @@ class _Run:
             async with asyncio.timeout(self.terms.timeout):  # httpx2's own is for each read: an endpoint that sends a byte now and then would hold it forever
                 reply = await self.client.post("/chat/completions", cast_to=httpx2.Response, body=body)
         except openai.APIStatusError as error:
-            raise self._refusal(error, f"{self.url} answered {error.status_code} to model {body['model']}: {self._words(error)}", sent) from None
+            raise self._refusal(
+                error,
+                f"{self.url} answered {error.status_code} to model {body['model']}: {self._clean(chat_api.said(error))}{LOOK_AT.get(error.status_code, '')}",
+                sent,
+            ) from None
         except (openai.APIConnectionError, TimeoutError) as error:
-            causes = _causes(error)
+            causes = chat_api.causes(error)
             if isinstance(error, TimeoutError):
                 why = f"silence for {self.terms.timeout:g} s"
             else:
@@ -307,10 +306,8 @@ class _Run:
             if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
                 raise UserError(f"no answer from {self.url}: {why}") from None
             self.pace.stumbled()
-            # By aiohttp's own names: its client's for httpx2 calls a connection that broke off later a ConnectTimeout too.
-            connected = not any(isinstance(cause, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)) for cause in causes)
-            raise _Passing(f"no answer from {self.url}: {why}", billed=connected, gone=SILENT) from None
-        if answer := read(reply.content, question.upper):
+            raise _Passing(f"no answer from {self.url}: {why}", billed=not chat_api.never_connected(causes), gone=SILENT) from None
+        if answer := chat_api.read(reply.content, question.upper):
             return replace(answer, text=answer.text.replace(self.secret, "***")) if len(self.secret) >= SECRET else answer
         self.pace.stumbled()
         raise _Passing(f"{self.url} sent no chat completion to model {body['model']}: {self._clean(reply.text)}", billed=True)
@@ -328,7 +325,7 @@ class _Run:
 
     def _too_many(self, headers: Mapping[str, str], said: str, sent: float) -> Exception:
         """What a 429 leads to: half as many at once, after a while; the end where that is too long."""
-        seconds = max(_seconds(headers), _backoff(self.pace.refused(sent, _now())))
+        seconds = max(chat_api.retry_after(headers), _backoff(self.pace.refused(sent, _now())))
         if seconds > LONGEST_RETRY_AFTER:
             return UserError(f"{said} (it asks to wait {seconds:.0f} s)")
         self.pace.close(_now() + seconds)
@@ -336,15 +333,6 @@ class _Run:
 
     def _cost(self, answer: Answer) -> Use:
         return self.price.use(answer.prompt_tokens, answer.completion_tokens)
-
-    def _words(self, error: openai.APIStatusError) -> str:
-        """What the server said."""
-        if 300 <= error.status_code < 400:
-            return f"a redirect to {self._clean(str(error.response.headers.get('location')))}: name the endpoint itself"
-        body = error.body
-        told = body.get("message") or body.get("detail") if isinstance(body, dict) else body
-        path = "; is the address whole, which mostly ends in /v1, and the model's name right?" if error.status_code == 404 else ""
-        return f"{self._clean(str(told or error.response.text or 'nothing'))}{path}"
 
     def _clean(self, said: str) -> str:
         """Others' words on one line, without the key: some servers repeat it."""
@@ -374,70 +362,3 @@ def _now() -> float:
 def _backoff(failures: int) -> float:
     """Seconds to wait after so many failures; drawn, so that what failed together does not come back together."""
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** (failures - 1)) * random.uniform(0.5, 1.5)
-
-
-def _client(url: str, secret: str, terms: Terms) -> openai.AsyncOpenAI:
-    """The SDK's client over aiohttp, which needs two thirds of httpcore2's CPU time. Without the SDK's retries, which would hide what an endpoint bears,
-    and without following redirects, which would carry prompts elsewhere."""
-    # A company's proxy must not come between us and a server on this machine.
-    here = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
-    limits = httpx2.Limits(max_connections=terms.concurrency)
-    http = openai.DefaultAioHttpClient(trust_env=not here, follow_redirects=False, limits=limits)
-    timeout = httpx2.Timeout(None, connect=min(TO_CONNECT, terms.timeout))
-    # Whose account it is at OpenAI, which the SDK reads from the environment, is nobody else's business; a key belongs to one account anyway.
-    anonymous = {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
-    return openai.AsyncOpenAI(base_url=url, api_key=secret, max_retries=0, timeout=timeout, http_client=http, default_headers=anonymous)
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """An exception and those behind it, the first one first."""
-    found = [error]
-    while (error := error.__cause__ or error.__context__) is not None:
-        found.append(error)
-    return found[::-1]
-
-
-def _seconds(headers: Mapping[str, str]) -> float:
-    """Retry-After in seconds, by the server's own clock where it is a date; 0 where there is none, or none that can be read (RFC 9110, 10.2.3)."""
-    after = headers.get("retry-after")
-    try:
-        return max(0.0, float(after))
-    except (TypeError, ValueError):
-        pass
-    try:
-        now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
-        return max(0.0, (parsedate_to_datetime(after) - now).total_seconds())
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def read(content: bytes, upper: Use) -> Answer | None:
-    """The answer in the body of a reply, None where it is no chat completion. Tokens that the endpoint does not count are taken at their most."""
-    try:
-        reply = json.loads(content)
-        choice = reply["choices"][0]
-        message = choice["message"]
-        words, refusal = _text(message.get("content")), message.get("refusal")
-        usage = reply["usage"] if isinstance(reply.get("usage"), dict) else {}
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return None
-    finish = "refusal" if refusal and not words else str(choice.get("finish_reason") or "stop")
-    counts = (
-        count if type(count) is int and 0 <= count <= MOST_TOKENS else bound
-        for count, bound in ((usage.get("prompt_tokens"), upper.prompt_tokens), (usage.get("completion_tokens"), upper.completion_tokens))
-    )
-    return Answer(_written(str(refusal) if finish == "refusal" else words), _written(finish), *counts)
-
-
-def _text(content: object) -> str:
-    """The words of a message, which some endpoints send in parts. Raises TypeError where there are none to be read."""
-    if isinstance(content, list):
-        return "".join(part["text"] for part in content if part.get("type") in ("text", "output_text"))
-    if not isinstance(content, str | None):
-        raise TypeError(type(content).__name__)
-    return content or ""
-
-
-def _written(text: str) -> str:
-    """A text as UTF-8 can hold it: JSON can have half a surrogate pair."""
-    return text.encode("utf-8", "replace").decode()

@@ -143,7 +143,8 @@ def fails(path: Path) -> str:
 def test_a_file_that_is_no_store_is_told_and_stays_as_it_is(path: Path) -> None:
     path.write_text('{"this": "is JSON"}\n' * 100)
     before = path.read_bytes()
-    assert "not a database" in fails(path)
+    said = fails(path)
+    assert "not a database" in said and "Move it away: the file of answers that the pipeline keeps fills a new one" in said
     assert path.read_bytes() == before
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -92,4 +93,14 @@ def test_nothing_is_paid_twice_over_runs_machines_and_parameters(tmp_path: Path)
         before = len(stub.requests)
         clone.run("dvc", "exp", "run", "--temp", "-S", "synthesize.chats=14")  # a copy of the project, without its ignored files
         assert [sent.body["seed"] for sent in stub.requests[before:]] == [20]
+
+        before = len(stub.requests)
+        for chats in (16, 17):
+            clone.run("dvc", "exp", "run", "--queue", "-S", f"synthesize.chats={chats}")
+        clone.run("dvc", "queue", "start", "-j", "2")  # two copies at once
+        until = time.monotonic() + 120
+        while (status := clone.run("dvc", "queue", "status")).count("Success") < 2:
+            assert "Failed" not in status and time.monotonic() < until, status
+            time.sleep(1)
+        assert sorted(sent.body["seed"] for sent in stub.requests[before:]) == [21, 22, 23]
     assert KEY.encode() not in b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
