@@ -41,6 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 THRESHOLD = 0.8
 BLOCK = 2_000  # chats that a process makes at once
 KINDS = {ORIGINAL: "original", EXACT: "exact", NEAR: "near", MISS: "miss"}
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 LOCK = ROOT / "benchmarks" / "datatrove.txt"
 
 
@@ -51,6 +52,11 @@ def make_project(folder: Path) -> None:
     written = shutil.ignore_patterns("raw", "curated", "synthetic", "filtered", "splits", "answers")  # others' data and what stages write
     shutil.copytree(ROOT / "data", folder / "data", ignore=written)
     shutil.copy2(ROOT / "dvc.yaml", folder)
+    (folder / "models" / "base").mkdir(parents=True)
+    for name in TOKENIZER:
+        if not (file := ROOT / "models" / "base" / name).exists():
+            raise UserError(f"models/base/{name}: no such file; chats are counted in the base model's tokens, and `dvc repro base` brings it")
+        shutil.copy2(file, folder / "models" / "base")
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
     params["characters"] = [CHARACTER]

@@ -6,6 +6,7 @@ Whole phrases, never single words: word lists drop real prose ("offensive" and "
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -143,22 +144,21 @@ TRIGGERS = {
         *("starling", "internlm", "baichuan", "copilot", "olmo", "claude", "alexa", "cortana", "siri", "hugging", "huggingface", "openai", "anthropic"),
         *("google", "meta", "mistral", "microsoft", "alibaba", "lmsys", "systems", "stabilityai", "eleutherai", "cohere", "nvidia", "tencent", "baidu", "xai"),
         *("laion", "databricks", "moonshot", "zhipu", "researchers", "engineers", "developers", "programmers", "scientists", "creators", "training", "cutoff"),
-        *("knowledge cut", "update", "programming", "algorithm", "algorithms", "programmed", "developed", "tuned"),
-        *("finetuned", "designed", "personal", "physical", "real-time", "access", "subjective"),
-        *("emotions", "consciousness", "ability", "capacity", "capability", "capable", "not able to", "browse", "human feelings", "human experience"),
-        *(f"{has} feelings" for has in ("have", "possess", "experience")),
+        *("knowledge", "update", "programming", "algorithm", "algorithms", "programmed", "developed", "tuned"),
+        *("finetuned", "designed", "personal", "physical", "real", "access", "subjective"),
+        *("emotions", "consciousness", "ability", "capacity", "capability", "capable", "able", "browse", "feelings", "human experience"),
     ),
     "refusal": (
         *("sorry", "apologise", "apologize", "decline", "comfortable", "content", "inappropriate", "harmful", "explicit", "guidelines", "policy", "policies"),
-        *("terms", "comply", "fulfil", "fulfill", "assist", "provide", "generate", "engage", "cannot help", "can't help", "able to help"),
+        *("terms", "comply", "fulfil", "fulfill", "assist", "provide", "generate", "engage", "cannot help", "can't help", "able", "unable"),
     ),
     "disclaimer": (
-        *("important", "crucial", "essential", "noting", "please note", "consult", "professional", "medical", "substitute", "mental", "suicide", "crisis"),
+        *("important", "crucial", "essential", "noting", "note", "consult", "professional", "medical", "substitute", "mental", "suicide", "crisis"),
         *("purposes", "inclusive", "perspectives"),
     ),
     "service": (
-        *("assist", "can i help", "may i help", "i be of", "to help", "anything else", "feel free", "know if you", "tell me if", "have any", "hesitate"),
-        *("thank you for", "hope this", "hope that", "great question", "fantastic", "nice", "have a great"),
+        *("assist", " i help", "i be of", "to help", "anything", "feel", "know if you", "tell me if", "have any", "hesitate"),
+        *("thank", "hope", "a great", "fantastic", "nice"),
     ),
     "stage_talk": ("ooc", "o.o", "oo.c", "character", "role", "roleplay", "["),
     "playing": ("playing", "roleplaying", "role", "pretending", "acting", "fictional", "doyle", "stevenson", "austen", "according"),
@@ -169,14 +169,8 @@ TRIGGERS = {
 }
 
 
-class _Apart(dict):
-    """For str.translate: every character but a-z becomes a blank."""
-
-    def __missing__(self, character: int) -> int:
-        return self.setdefault(character, character if 97 <= character <= 122 else 32)
-
-
-_APART = _Apart()
+# Every byte but a-z becomes a blank.
+_APART = bytes(byte if 97 <= byte <= 122 else 32 for byte in range(256))
 
 
 class _Said:
@@ -185,7 +179,7 @@ class _Said:
     def __init__(self, reply: str):
         self.text = straight(reply)
         self.lower = self.text.lower()
-        self.words = self.lower.translate(_APART).split()
+        self.words = self.lower.encode(errors="replace").translate(_APART).decode().split()
 
 
 _said = lru_cache(maxsize=64)(_Said)  # a chat's replies are looked at twice, for assistant speech and for breaks
@@ -200,22 +194,51 @@ class _Family:
         either = "|".join(f"(?:{p})" for p in patterns)
         self.name = name
         self.pattern = re.compile(rf"(?<!\w)(?:{either})(?![a-z])" if name in WORDS else either, re.IGNORECASE | re.MULTILINE | re.ASCII)
-        self.words = frozenset(trigger for trigger in TRIGGERS[name] if _LETTERS.fullmatch(trigger))
-        self.phrases = tuple(trigger for trigger in TRIGGERS[name] if not _LETTERS.fullmatch(trigger))
+        self.triggers = _Triggers(TRIGGERS[name])
 
     def first(self, said: _Said) -> str | None:
         """The first words that match, or None."""
-        if self.words.isdisjoint(said.words):
-            for phrase in self.phrases:  # a plain loop: any() with a generator takes twice as long
-                if phrase in said.lower:
-                    break
-            else:
-                return None
+        if not self.triggers.stand_in(said):
+            return None
         match = self.pattern.search(said.text)
         return match.group().strip() if match else None
 
 
-_ASSISTANT, _BREAKS = ([_Family(name, patterns) for name, patterns in families.items()] for families in (ASSISTANT, BREAKS))
+class _Triggers:
+    """Words and phrases one of which a match must hold."""
+
+    def __init__(self, triggers: Iterable[str]):
+        triggers = sorted(set(triggers))
+        self.words = frozenset(trigger for trigger in triggers if _LETTERS.fullmatch(trigger))
+        self.phrases = tuple(trigger for trigger in triggers if not _LETTERS.fullmatch(trigger))
+
+    def stand_in(self, said: _Said) -> bool:
+        """Whether one of them stands in what was said."""
+        if not self.words.isdisjoint(said.words):
+            return True
+        for phrase in self.phrases:  # a plain loop: any() with a generator takes twice as long
+            if phrase in said.lower:
+                return True
+        return False
+
+
+class _Families:
+    """Families of patterns in the order in which they are asked; most replies have none of all their triggers and are done with at once."""
+
+    def __init__(self, families: Mapping[str, tuple[str, ...]]):
+        self.families = [_Family(name, patterns) for name, patterns in families.items()]
+        self.triggers = _Triggers(trigger for name in families for trigger in TRIGGERS[name])
+
+    def first(self, said: _Said) -> tuple[str, str] | None:
+        """(family, matching words) of the first family that matches, or None."""
+        if self.triggers.stand_in(said):
+            for family in self.families:
+                if found := family.first(said):
+                    return family.name, found
+        return None
+
+
+_ASSISTANT, _BREAKS = _Families(ASSISTANT), _Families(BREAKS)
 _CURLY = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
 
 
@@ -226,7 +249,7 @@ def straight(text: str) -> str:
 
 def assistant_speech(reply: str) -> tuple[str, str] | None:
     """(family, matching words) of the first assistant phrase in a reply, or None."""
-    return _first(_ASSISTANT, _said(reply))
+    return _ASSISTANT.first(_said(reply))
 
 
 TITLES = frozenset("a an the mr mrs ms miss sir lady lord dr doctor captain king queen saint st old young".split())
@@ -248,7 +271,7 @@ def character_break(reply: str, name: str) -> tuple[str, str] | None:
         for family, pattern in own.patterns:
             if match := pattern.search(said.text):
                 return family, match.group().strip()
-    return _first(_BREAKS, said)
+    return _BREAKS.first(said)
 
 
 @dataclass(frozen=True)
@@ -274,13 +297,6 @@ def _own(name: str) -> _Own:
         ("prompt_leak", rf"\byou are {re.escape(name)}, (?:the|a|an)\b"),
     )
     return _Own(tuple(part.lower() for part in called(name)), tuple((family, re.compile(p, re.IGNORECASE | re.MULTILINE)) for family, p in patterns))
-
-
-def _first(families: list[_Family], said: _Said) -> tuple[str, str] | None:
-    for family in families:
-        if found := family.first(said):
-            return family.name, found
-    return None
 
 
 def in_character(reply: str, name: str) -> bool:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import chain
-from zlib import crc32
 
 import numpy as np
 
+from stages.common.word_hashes import word_hashes
+
 WORDS = 3  # in a shingle
-KNOWN = 1_000_000  # words whose hashes are kept
+AT_ONCE = 512  # texts whose words are hashed together, so that their letters stay near the core
+BLANK = ord(" ")
 MIX = np.uint64(0x9E3779B97F4A7C15)  # splitmix64's (Steele, Lea, Flood 2014)
 
 
@@ -27,23 +29,17 @@ class Shingles:
         return self.hashes[self.starts[number] : self.starts[number + 1]]
 
 
-class _Hashes(dict[str, int]):
-    """32 bits of each word that was asked for."""
-
-    def __missing__(self, word: str) -> int:
-        if len(self) >= KNOWN:
-            self.clear()
-        self[word] = found = crc32(word.encode())
-        return found
-
-
-_hashes = _Hashes()
-
-
 def hashed(texts: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
     """(32 bits of each word of texts, given as their words, as 64-bit numbers in their order; the number of words of each text)."""
     lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    return np.fromiter(map(_hashes.__getitem__, chain.from_iterable(texts)), np.uint64, int(lengths.sum())), lengths
+    found = [np.zeros(0, np.uint64)]
+    for first in range(0, len(texts), AT_ONCE):
+        if words := " ".join(chain.from_iterable(texts[first : first + AT_ONCE])):
+            letters = np.frombuffer(f"{words} ".encode(), np.uint8)
+            ends = np.flatnonzero(letters == BLANK) + 1
+            begins = np.concatenate([[0], ends[:-1]])
+            found.append((word_hashes(letters, begins, ends - begins) * MIX) >> np.uint64(32))
+    return np.concatenate(found), lengths
 
 
 def ngrams(texts: Sequence[Sequence[str]], size: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ def anachronism(talk: Talk, limits: Limits) -> Drop | None:
     """More different words than the limit allows came up after the character's year. A character without a year may say anything."""
     if talk.role.year is None:
         return None
-    found = later(talk.role.year).count(talk.reply_words)
+    found = later(talk.role.year).count(talk.said)
     if len(found) > limits.max_anachronisms:
         named = ", ".join(f"{word} ({first_years()[word]})" for word in sorted(found)[:5])
         return Drop("anachronism", named, f"words of {talk.role.year}")

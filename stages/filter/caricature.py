@@ -14,7 +14,7 @@ AT_LEAST = 2
 
 def catch_phrases(talk: Talk, limits: Limits) -> Drop | None:
     """The card's catch-phrases come oftener, in 1,000 words of the chat's replies, than the limit allows; one alone drops nothing."""
-    found = _phrases(talk.role.catch_phrases).count(talk.reply_words) if talk.role.catch_phrases else None
+    found = _phrases(talk.role.catch_phrases).count(talk.said) if talk.role.catch_phrases else None
     if found and (times := found.total()) >= AT_LEAST and (rate := 1000 * times / sum(map(len, talk.reply_words))) > limits.max_catch_phrases:
         return Drop("caricature.catch_phrases", f"{rate:.1f}: {', '.join(sorted(found))}", limits.max_catch_phrases)
     return None

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -22,15 +23,14 @@ from stages.common.chats import chat_id
 from stages.common.errors import UserError
 from stages.common.files import read_json, read_text
 from stages.filter.talk import Drop
+from stages.filter.word_sums import WordSums
 
 ROLES = {"system": "system", "human": "user", "gpt": "assistant"}
 """As stages/train/config.py tells Axolotl."""
-KNOWN = 500_000
-"""Words whose counts are kept, about 60 MB."""
-LONGEST = 40
-"""Characters of a word that is kept; longer ones do not come again."""
 MARGIN = 16
 """Tokens by which the sum over words must stay under the limit to count as a bound. It was never under the exact count in the tests; this is for tokenizers that were not tested."""
+SPECIAL = b"\xfe"
+"""Stands for a special token in a text whose words are counted."""
 DAY = datetime(2024, 7, 26)
 """The day that templates are told who ask for today's (Llama 3.1's own default), so that no chat is cut on one day and kept on another."""
 _SPACE_INSIDE = re.compile("[^ĠĊĉčÂł▁][Ġ▁]")  # of byte-level BPE a space is Ġ, line ends Ċ and č, a tab ĉ, a no-break space Âł; of SentencePiece a space is ▁
@@ -47,11 +47,12 @@ class Context:
         self.template = template(folder / "chat_template.jinja")
         self.special = special_tokens(folder / "tokenizer_config.json")
         described = json.loads(self.tokenizer.to_str())
-        added = sorted((token["content"] for token in described["added_tokens"]), key=len, reverse=True)
-        self._borders = re.compile("|".join(map(re.escape, added)) or r"(?!)")
+        added = sorted((token["content"].encode() for token in described["added_tokens"]), key=len, reverse=True)
+        self._special = re.compile(b"|".join(map(re.escape, added)) or rb"(?!)")
         self._by_words = described["model"]["type"] == "BPE" and not described["model"].get("dropout") and splits_at_spaces(described)
         self._by_bytes = not expands(described)
-        self._words, self._heads = _Counts(self.tokenizer, "a "), _Counts(self.tokenizer, "")
+        self._before = self._exact("a")
+        self._sums = WordSums(self._of_word)
 
     def text(self, conversations: Sequence[Mapping[str, str]]) -> str:
         """A conversation as the chat template writes it."""
@@ -66,45 +67,32 @@ class Context:
         return self._exact(self.text(conversations))
 
     def fits(self, conversations: Sequence[Mapping[str, str]]) -> bool:
-        """Whether a conversation has at most `limit` tokens: from a bound where one is enough, else counted."""
-        text = self.text(conversations)
-        if self._by_bytes and (len(text) if text.isascii() else len(text.encode(errors="replace"))) <= self.limit - MARGIN:
-            return True
-        if self._by_words and self.bound(text) <= self.limit - MARGIN:
-            return True
-        return self._exact(text) <= self.limit
+        """Whether a conversation has at most `limit` tokens."""
+        return self.fit([conversations])[0]
 
-    def bound(self, text: str) -> int:
-        """The sum of the tokens of a text's words, each with the space before it; those of the special tokens are one each."""
-        parts = self._borders.split(text)
-        total = len(parts) - 1
-        for part in parts:
-            head, *rest = part.split(" ")
-            total += self._heads[head] + sum(map(self._words.__getitem__, rest))
-        return total
+    def fit(self, conversations: Sequence[Sequence[Mapping[str, str]]]) -> list[bool]:
+        """Whether each of many conversations does: from a bound where one is enough, else counted."""
+        texts = list(map(self.text, conversations))
+        written = [text.encode(errors="replace") for text in texts]
+        sure = np.array([self._by_bytes and len(text) <= self.limit - MARGIN for text in written], bool)
+        if self._by_words:
+            doubtful = np.flatnonzero(~sure)
+            sure[doubtful] = self.bounds([written[number] for number in doubtful.tolist()]) <= self.limit - MARGIN
+        return [known or self._exact(text) <= self.limit for known, text in zip(sure.tolist(), texts, strict=True)]
+
+    def bounds(self, texts: Sequence[bytes]) -> np.ndarray:
+        """The sum of the tokens of the words of each text, each with the blank before it; special tokens are one each."""
+        return self._sums.of([self._special.sub(SPECIAL, text) for text in texts])
+
+    def _of_word(self, word: bytes) -> int:
+        """The tokens that a word adds to a text, with what stands before it."""
+        text = word[1:].decode(errors="replace")
+        if word[0] == ord(" "):
+            return self._exact(f"a {text}") - self._before
+        return self._exact(text) + (word[0] == SPECIAL[0])
 
     def _exact(self, text: str) -> int:
         return len(self.tokenizer.encode(text, add_special_tokens=False).ids)
-
-
-class _Counts(dict[str, int]):
-    """The tokens that each word adds to a text, by the word; `before` is what stands before it."""
-
-    def __init__(self, counter: Tokenizer, before: str):
-        super().__init__()
-        self.counter, self.before = counter, before
-        self.own = self.count(before.rstrip())
-
-    def count(self, text: str) -> int:
-        return len(self.counter.encode(text, add_special_tokens=False).ids)
-
-    def __missing__(self, word: str) -> int:
-        found = self.count(self.before + word) - self.own
-        if len(word) <= LONGEST:
-            if len(self) >= KNOWN:
-                self.clear()
-            self[word] = found
-        return found
 
 
 def fitted(chat: dict, context: Context) -> dict | None:
@@ -154,9 +142,23 @@ def special_tokens(path: Path) -> dict[str, str]:
     return {name: text for name, text in texts.items() if isinstance(text, str)}
 
 
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """jinja2's, which asks of each attribute of each object whether it is safe, and asks a type and a name but once."""
+
+    def __init__(self, **settings: Any):
+        super().__init__(**settings)
+        self._safe: dict[tuple[type, str], bool] = {}
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        key = type(obj), attr
+        if key not in self._safe:
+            self._safe[key] = super().is_safe_attribute(obj, attr, value)
+        return self._safe[key]
+
+
 def template(path: Path):
     """The chat template of a file, in the environment that transformers gives it (utils/chat_template_utils.py of 5.16). Raises UserError."""
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"])
+    environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"])
     environment.filters["tojson"] = _to_json
     environment.globals["raise_exception"] = _refuse
     environment.globals["strftime_now"] = DAY.strftime

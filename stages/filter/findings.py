@@ -13,7 +13,7 @@ from stages.filter.survey import KINDS, Survey
 from stages.filter.talk import Drop
 from stages.filter.words_used import lengths, overused, variety
 
-SAMPLE = 20_000  # chats whose words are looked at, of those that came in, those that are kept, and the gold, each
+SAMPLE = 5_000  # chats whose words are looked at, of those that came in, those that are kept, and the gold, each
 # The families of rules in the order in which they are asked.
 FAMILIES = (
     "length",

@@ -43,8 +43,12 @@ def known_by_small_words(texts: Sequence[Sequence[str]], wanted: str) -> bool:
     """Whether texts, given as their words in normal form, are sure to be in the wanted language; False also where its small words are not in the table."""
     if wanted not in SMALL_WORDS:
         return False
-    small = SMALL_WORDS[wanted].__contains__
-    return sum(sum(map(small, words)) for words in texts) >= ENOUGH * max(1, sum(map(len, texts)))
+    small, enough, found = SMALL_WORDS[wanted].__contains__, ENOUGH * max(1, sum(map(len, texts))), 0
+    for words in texts:  # the first reply has most often enough of them
+        found += sum(map(small, words))
+        if found >= enough:
+            return True
+    return False
 
 
 def excerpt(replies: Sequence[str]) -> str:

@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Sequence, Set
 
 from stages.common.chats import normal
 from stages.filter.talk import Drop, Limits, Talk
@@ -39,9 +38,9 @@ def in_reply(talk: Talk, limits: Limits) -> Drop | None:
     What stands again has pairs of words that stand again; a reply with too few of those, as most have, is looked at no longer. With `again` such pairs, repeated
     sentences have 2 x again words at most (of two words, one pair is again), a loop has 2 x again + 2 (its first time too), and a repeated run of 5 words has 4.
     """
-    for reply, words in zip(talk.replies, talk.reply_words, strict=True):
+    for reply, words, pairs in zip(talk.replies, talk.reply_words, talk.pairs[1::2], strict=True):
         count = len(words)
-        again = count - 1 - len(set(pairwise(words)))
+        again = count - 1 - len(pairs)
         if 2 * again > limits.max_repeated_lines * count and (share := repeated_lines(reply, count)) > limits.max_repeated_lines:
             return Drop("repetition.lines", round(share, 3), limits.max_repeated_lines)
         if again >= RUN - 1 and (share := repeated_share(words)) > limits.max_repeated_in_reply:
@@ -54,37 +53,43 @@ def in_reply(talk: Talk, limits: Limits) -> Drop | None:
 def across_turns(talk: Talk, limits: Limits) -> Drop | None:
     """A reply repeats an earlier turn of the chat, the character's own or the visitor's.
 
-    It can be alike to one earlier turn only if it shares that much with all of them together: that is asked first, by how little the set of all trigrams grows.
+    It can be alike to one earlier turn only if it shares pairs of words with all of them together: that is asked first.
     """
     limit = limits.max_repeated_across_turns
-    known: set[tuple[str, str, str]] = set()
-    for number, grams in enumerate(talk.trigrams):
-        new = -len(known)
-        known |= grams
-        new += len(known)
-        if number % 2 and (not grams or len(grams) - new > limit * len(grams)) and (worst := most_alike(talk, number, range(number))) > limit:
+    known: set[tuple[str, str]] = set()
+    for number, (words, pairs) in enumerate(zip(talk.turns, talk.pairs, strict=True)):
+        if number % 2 and may_share(words, pairs, known, limit) and (worst := most_alike(talk.turns, number, range(number))) > limit:
             return Drop("repetition.across_turns", round(worst, 3), limit)
+        known |= pairs
     return None
 
 
 def asked_again(talk: Talk, limits: Limits) -> Drop | None:
     """The visitor says nearly the same in two turns. Short turns ("Why?", "And what then, sir?") may come again."""
     limit = limits.max_repeated_asked
-    known: set[tuple[str, str, str]] = set()
-    for number in range(0, len(talk.trigrams), 2):
-        grams = talk.trigrams[number]
-        if len(talk.asked_words[number // 2]) <= SHORT:
-            continue
-        if len(grams & known) > limit * len(grams) and (worst := most_alike(talk, number, range(0, number, 2))) > limit:
+    known: set[tuple[str, str]] = set()
+    long = [number for number in range(0, len(talk.turns), 2) if len(talk.turns[number]) > SHORT]
+    for place, number in enumerate(long):
+        pairs = talk.pairs[number]
+        if may_share(talk.turns[number], pairs, known, limit) and (worst := most_alike(talk.turns, number, long[:place])) > limit:
             return Drop("repetition.asked", round(worst, 3), limit)
-        known |= grams
+        known |= pairs
     return None
 
 
-def most_alike(talk: Talk, number: int, earlier: Iterable[int]) -> float:
+def may_share(words: Sequence[str], pairs: Set[tuple[str, str]], known: Set[tuple[str, str]], limit: float) -> bool:
+    """Whether more than `limit` of a turn's trigrams can stand in turns whose pairs of words are `known`; True for one of fewer than three words.
+
+    A shared trigram begins with a shared pair, at a place of its own: there are as many at most as shared pairs and pairs that stand again. And each pair but
+    the last begins a trigram of its own: there are as many trigrams at least.
+    """
+    again = len(words) - 1 - len(pairs)
+    return len(words) < 3 or len(pairs & known) + again > limit * (len(pairs) - 1)
+
+
+def most_alike(turns: Sequence[Sequence[str]], number: int, earlier: Iterable[int]) -> float:
     """The largest Jaccard similarity of a turn's trigrams with those of earlier turns; with a turn of fewer than three words 1.0 if equal, else 0.0."""
-    words = [words for pair in zip(talk.asked_words, talk.reply_words, strict=True) for words in pair]
-    return max((overlap(words[number], words[other]) for other in earlier), default=0.0)
+    return max((overlap(turns[number], turns[other]) for other in earlier), default=0.0)
 
 
 def repeated_lines(text: str, count: int) -> float:

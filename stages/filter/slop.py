@@ -16,7 +16,7 @@ AT_LEAST = 2
 
 def slop(talk: Talk, limits: Limits) -> Drop | None:
     """The weights of the stock phrases in 1,000 words of the chat's replies come to more than the limit; one alone drops nothing."""
-    found = _phrases().count(talk.reply_words)
+    found = _phrases().count(talk.said)
     if found.total() >= AT_LEAST:
         weight = sum(times * weights()[phrase] for phrase, times in found.items())
         if (rate := 1000 * weight / sum(map(len, talk.reply_words))) > limits.max_slop:

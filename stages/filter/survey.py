@@ -80,10 +80,12 @@ def survey(piece: rows.Piece, terms: Terms) -> Survey:
     drops: dict[int, Drop] = {}
     cut: dict[int, bytes] = {}
     context = context_of(*terms.context)
-    for start, end, chat in rows.read(piece):
+    read = list(rows.read(piece))
+    fit = context.fit([chat["conversations"] for _, _, chat in read])
+    for (start, end, chat), fits in zip(read, fit, strict=True):
         if chat["character"] not in terms.roles:
             raise UserError(f"{piece.path}: chat {chat['id']} is of {chat['character']}, who has no character card; cards: {', '.join(terms.roles)}")
-        if not context.fits(chat["conversations"]):
+        if not fits:
             if shorter := fitted(chat, context):
                 chat, cut[len(ids)] = shorter, to_json(shorter)
             else:

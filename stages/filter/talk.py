@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
-from stages.common.chats import normal, spoken
+from stages.common.chats import normal_words, spoken
+from stages.filter.phrases import Said
 
 
 @dataclass(frozen=True)
@@ -67,15 +69,24 @@ class Talk:
     @cached_property
     def reply_words(self) -> list[list[str]]:
         """The words of each reply, in normal form."""
-        return [normal(reply).split() for reply in self.replies]
+        return [normal_words(reply) for reply in self.replies]
 
     @cached_property
     def asked_words(self) -> list[list[str]]:
         """The words of each turn of the visitor, in normal form."""
-        return [normal(turn).split() for turn in self.asked]
+        return [normal_words(turn) for turn in self.asked]
 
     @cached_property
-    def trigrams(self) -> list[set[tuple[str, str, str]]]:
-        """The sets of three words in a row of all turns, in order: the visitor's have even numbers, the character's odd ones."""
-        turns = (words for pair in zip(self.asked_words, self.reply_words, strict=True) for words in pair)
-        return [set(zip(words, words[1:], words[2:], strict=False)) for words in turns]
+    def turns(self) -> list[list[str]]:
+        """The words of all turns, in order: the visitor's have even numbers, the character's odd ones."""
+        return [words for pair in zip(self.asked_words, self.reply_words, strict=True) for words in pair]
+
+    @cached_property
+    def pairs(self) -> list[set[tuple[str, str]]]:
+        """The sets of two words in a row, of each of `turns`."""
+        return [set(pairwise(words)) for words in self.turns]
+
+    @cached_property
+    def said(self) -> Said:
+        """The character's words, for lists of phrases to look at."""
+        return Said(self.reply_words)

@@ -274,7 +274,7 @@ def test_an_article_or_title_is_no_name(reply: str) -> None:
     "family, pattern", [(family, pattern) for families in (ASSISTANT, BREAKS) for family, patterns in families.items() for pattern in patterns]
 )
 def test_what_a_pattern_matches_is_found_whatever_the_triggers(family: str, pattern: str) -> None:
-    own = next(one for one in [*module._ASSISTANT, *module._BREAKS] if one.name == family)
+    own = next(one for one in [*module._ASSISTANT.families, *module._BREAKS.families] if one.name == family)
 
     @settings(max_examples=25, deadline=None, database=None, derandomize=True, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(st.from_regex(re.compile(pattern, own.pattern.flags), fullmatch=True))

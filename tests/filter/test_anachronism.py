@@ -8,6 +8,7 @@ import pytest
 
 from stages.common.chats import normal
 from stages.filter.anachronism import anachronism, first_years, later
+from stages.filter.phrases import Said
 from stages.filter.talk import Drop
 from tests.chats import make_chat
 from tests.filter.rules import limits, talk
@@ -68,7 +69,7 @@ def test_the_list_is_long_reaches_from_1650_to_2022_and_is_in_normal_form() -> N
 
 @pytest.mark.parametrize("year, word", [(1765, "telegraph"), (1812, "photograph"), (1895, "television"), (1990, "podcast")])
 def test_each_time_has_words_that_it_does_not_know(year: int, word: str) -> None:
-    assert later(year).count([[word]]) == {word: 1}
+    assert later(year).count(Said([[word]])) == {word: 1}
 
 
 @pytest.mark.parametrize("character", ["sherlock-holmes", "john-silver", "elizabeth-bennet"])

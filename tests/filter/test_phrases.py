@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.filter.phrases import Phrases
+from stages.filter.phrases import Phrases, Said
 
 WORDS = st.lists(st.sampled_from(["a", "b", "aa", "ab", "c"]), max_size=12)
 
@@ -24,4 +24,4 @@ def plainly(phrase: str, texts: list[list[str]]) -> int:
 @given(st.lists(WORDS.filter(bool), min_size=1, max_size=5), st.lists(WORDS, max_size=4))
 def test_the_counts_are_those_of_a_plain_search(phrases: list[list[str]], texts: list[list[str]]) -> None:
     listed = {" ".join(phrase) for phrase in phrases}
-    assert Phrases(listed).count(texts) == {phrase: times for phrase in listed if (times := plainly(phrase, texts))}
+    assert Phrases(listed).count(Said(texts)) == {phrase: times for phrase in listed if (times := plainly(phrase, texts))}
