@@ -79,7 +79,7 @@ def test_every_dependency_between_stages_is_an_arrow_or_a_path_of_arrows():
 
 def test_only_the_arrows_kept_on_purpose_are_implied_by_a_longer_path():
     drawn = {pair for pair in arrows(pipeline.draw(DVC)) if pair[0] in DVC["stages"]}
-    expected = "base-train base-merge curate-synthesize synthesize-filter filter-split split-train split-evaluate train-answer train-merge answer-evaluate"
+    expected = "base-filter base-train base-merge curate-synthesize synthesize-filter filter-split split-train split-evaluate train-answer train-merge answer-evaluate"
     assert drawn == {tuple(pair.split("-")) for pair in expected.split()}
 
 
@@ -91,6 +91,8 @@ def test_what_people_bring_points_to_its_first_readers():
         ("data/raw", "curate"): [["data/raw"]],
         ("data/prompts", "synthesize"): [["data/prompts/scenarios.yaml", "data/prompts/visitors.yaml"]],
         ("teacher", "synthesize"): [["synthesize.teacher"]],
+        ("data/words", "filter"): [["data/words/anachronisms.yaml", "data/words/slop.yaml"]],
+        ("data/replay", "split"): [["data/replay"]],
         ("base model", "base"): [["base_model"]],
         ("data/prompts", "answer"): [["data/prompts/evaluation.jsonl", "data/prompts/redteam.jsonl"]],
     }
@@ -114,7 +116,7 @@ def test_each_stage_stands_below_all_that_it_reads():
     row = pipeline.rows(DVC["stages"])
     for giver, taker in pipeline.flows(DVC["stages"]):
         assert row[giver] < row[taker]
-    assert row["base"] == row["train"] - 1
+    assert row["base"] == row["filter"] - 1
 
 
 def test_no_two_shapes_overlap_and_all_lie_on_the_panel():

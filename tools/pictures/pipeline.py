@@ -11,7 +11,7 @@ from typing import Any
 from stages.common.errors import UserError
 from tools.pictures.svg import WIDTH, Shape, picture
 
-LEFT, CENTRE, RIGHT = (140, 176), (384, 248), (642, 192)  # a column's middle and its width, in pixels
+LEFT, CENTRE, RIGHT = (108, 168), (376, 292), (652, 198)  # a column's middle and its width, in pixels
 ROW, BOX, PILL = 80, 54, 46  # from row to row; the height of a stage; the height of an input
 
 
@@ -47,16 +47,18 @@ STAGES = {
     "merge": Stage("puts adapter into base", RIGHT),
 }
 INPUTS = (
-    Input("data/characters", "character cards", ("data/characters",), (212, 150), above=True),
-    Input("data/gold", "hand-written chats", ("data/gold",), (384, 150), above=True),
-    Input("data/raw", "exports, logs, books", ("data/raw",), (556, 150), above=True),
+    Input("data/characters", "character cards", ("data/characters",), (240, 134), above=True),
+    Input("data/gold", "hand-written chats", ("data/gold",), (376, 134), above=True),
+    Input("data/raw", "exports, logs, books", ("data/raw",), (512, 134), above=True),
     Input("data/prompts", "scenarios, visitors", ("data/prompts/scenarios.yaml", "data/prompts/visitors.yaml"), LEFT),
-    Input("teacher", "served here or elsewhere", ("synthesize.teacher",), RIGHT),
+    Input("teacher", "here or elsewhere", ("synthesize.teacher",), LEFT, above=True),
+    Input("data/words", "years, stock phrases", ("data/words/anachronisms.yaml", "data/words/slop.yaml"), LEFT),
+    Input("data/replay", "plain assistant chats", ("data/replay",), LEFT),
     Input("base model", "wheel, hub or folder", ("base_model",), RIGHT, above=True),
     Input("data/prompts", "evaluation, red team", ("data/prompts/evaluation.jsonl", "data/prompts/redteam.jsonl"), LEFT),
 )
-# Longer paths imply these two as well, but test chats that skip the training, and a base that is merged, are what a reader looks for.
-DRAWN_ANYWAY = {("split", "evaluate"), ("base", "merge")}
+# Longer paths imply these as well, but test chats that skip the training, and a base that is trained on and merged, are what a reader looks for.
+DRAWN_ANYWAY = {("split", "evaluate"), ("base", "train"), ("base", "merge")}
 KINDS = {"data": "chats", "models": "model"}
 
 
@@ -145,14 +147,14 @@ def places(stages: Mapping[str, Mapping]) -> dict[Any, Shape]:
 
 
 def route(start: Shape, end: Shape, shapes: Sequence[Shape], rail: float) -> list[tuple[float, float]]:
-    """The corners of the arrow between two shapes: straight, with one turn, with two, or along `rail` on the far left where others stand between."""
+    """The corners of the arrow between two shapes: straight, with one turn, with two, or along `rail` on the right where others stand between."""
     if start.row == end.row:
         return [(start.right, start.y), (end.left, end.y)] if start.x < end.x else [(start.left, start.y), (end.right, end.y)]
     below = [shape for shape in shapes if shape.x == start.x and start.row < shape.row <= end.row and shape != end]
     if end.left < start.x < end.right:
         if not below:
             return [(start.x, start.bottom), (start.x, end.top)]
-        return [(start.left, start.y), (rail, start.y), (rail, end.y), (end.left, end.y)]
+        return [(start.right, start.y), (rail, start.y), (rail, end.y), (end.right, end.y)]
     side = end.left if start.x < end.x else end.right
     if not below:
         return [(start.x, start.bottom), (start.x, end.y), (side, end.y)]
@@ -185,15 +187,15 @@ def draw(dvc: Mapping) -> str:
     reads: dict[tuple, list[str]] = {**brought(stages), **flows(stages)}
     arrows = without_implied(list(reads))
     titles = {**{name: name for name in stages}, **{number: source.title for number, source in enumerate(INPUTS)}}
-    parts, rail = [], 34.0
+    parts, rail = [], CENTRE[0] + CENTRE[1] / 2 + 15
     for start, end in arrows:
         corners = route(shapes[start], shapes[end], list(shapes.values()), rail)
         files = ", ".join(reads[start, end])
         label = ""
         if any(x == rail for x, _ in corners):
             names = ", ".join(PurePosixPath(read).name for read in reads[start, end])
-            label = f'<text class="path" x="{(rail + corners[0][0]) / 2:g}" y="{corners[0][1] - 8:g}" text-anchor="middle">{escape(names)}</text>'
-            rail -= 10
+            label = f'<text class="path" x="{rail + 8:g}" y="{corners[-1][1] + 4:g}">{escape(names)}</text>'
+            rail += 10
         parts.append(
             f'<g class="arrow" data-from="{escape(titles[start])}" data-to="{escape(end)}">'
             f"<title>{escape(titles[start])} to {escape(end)}: {escape(files)}</title>"

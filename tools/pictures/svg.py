@@ -6,9 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 
-REPORT_STYLE = Path(__file__).resolve().parents[2] / "stages" / "evaluate" / "page.css"
+from stages.common.page_style import STYLE
+
 WIDTH = 760
 
 SANS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif'
@@ -30,8 +30,8 @@ text {{ font: 13px {SANS}; }}
 
 
 def _colours() -> list[dict[str, str]]:
-    """The evaluation report's colours by name, light and dark."""
-    roots = re.findall(r":root \{(.*?)\}", REPORT_STYLE.read_text(encoding="utf-8"), re.DOTALL)
+    """The reports' colours by name, light and dark."""
+    roots = re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)
     return [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", root)) for root in roots]
 
 
