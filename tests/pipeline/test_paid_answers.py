@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from tests.common.stub_endpoint import Endpoint, Reply, completion
 from tests.project import ROOT
 from tests.synthesize.holmes import ANSWERS, CHATS, KEY, VARIABLE, change, good
+from tests.tokenizer import lay_out
 
 pytestmark = pytest.mark.slow
 
@@ -24,15 +25,17 @@ class Clone:
 
     def __init__(self, home: Path, url: str):
         self.home, self.folder = home, home / "project"
-        for name in ("stages", "schemas", "data/characters", "data/gold", "data/raw", "data/prompts"):
+        for name in ("stages", "schemas", "data/characters", "data/gold", "data/raw", "data/prompts", "data/words"):
             shutil.copytree(ROOT / name, self.folder / name)
         for name in ("params.yaml", ".gitignore"):
             shutil.copy(ROOT / name, self.folder)
+        lay_out(self.folder / "models" / "base")
         yaml = YAML()
         pipeline = yaml.load(ROOT / "dvc.yaml")
         yaml.dump({"stages": {name: pipeline["stages"][name] for name in ("curate", "synthesize", "filter")}}, self.folder / "dvc.yaml")
         change(self.folder, base_url=url, teacher="stub-teacher", api_key_env=VARIABLE, chats=10)
         self.run("git", "init", "-q")
+        self.run("git", "add", "--force", "models/base")  # for there is no stage base here
         self.run("dvc", "init", "-q")
         self.run("dvc", "remote", "add", "-d", "team", str(home / "remote"))
         self.commit()

@@ -42,6 +42,6 @@ def test_few_test_chats_and_shares_that_chance_does_not_explain_are_told() -> No
     assert figures["groups_test_lower"] <= figures["groups_test"] <= figures["groups_test_upper"]
     assert told(found.characters, figures) == []
     assert told(found.characters, figures | {"test_sherlock-holmes": 14, "groups_test": 0}) == [
-        "0 of 200 groups fell to test, where 40 were expected and 29 to 51 are usual (95 %)",
+        "0 of 200 groups fell to test, where 40 were expected and 29 to 51 are usual (95 %); of chats alike filter keeps the held-out one",
         "sherlock-holmes has 14 test chats, fewer than 15: figures over them will have wide intervals",
     ]
