@@ -7,8 +7,9 @@ import numpy as np
 from stages.common.shingles import distinct
 from stages.split.columns import Ragged
 
-AT_ONCE = 1 << 22  # hashes that are looked up in one step: a few dozen MB
+AT_ONCE = 1 << 20  # hashes that are looked up in one step: 30 MB
 TABLE_BITS = 28  # at most: 268 MB
+OTHER_BITS = 0x9E3779B1  # odd: times this, a hash has other first bits (Knuth's multiplicative hashing, by the golden ratio)
 
 
 def values_of(column: Ragged, chats: np.ndarray) -> np.ndarray:
@@ -40,17 +41,29 @@ def places_of(column: Ragged, chats: np.ndarray, wanted: np.ndarray) -> np.ndarr
 def crossing(column: Ragged, homes: np.ndarray) -> Ragged:
     """The column with those values that may stand in chats of more than one home, numbers from 0 to 7: no others can be shared, and most cannot.
 
-    A table of their first bits says in which homes each stands. Few of those that are left stand in one alone, with the first bits of another.
+    A table of their first bits says in which homes each stands. Few of those that are left stand in one alone, with the first bits of another; of so many that
+    the table is crowded they are more, and are looked at once more, by other bits.
     """
+    crowded = len(column.values) > 1 << TABLE_BITS - 3
+    found = _crossing(column, homes, 1)
+    return _crossing(found, homes, OTHER_BITS) if crowded else found
+
+
+def _crossing(column: Ragged, homes: np.ndarray, mix: int) -> Ragged:
     shift, size = _shift(column, len(column.values))
-    table = np.zeros(size, np.uint8)
+    table, odd = np.zeros(size, np.uint8), column.values.dtype.type(mix)
     bits = np.left_shift(1, homes, dtype=np.uint8)
-    owners = np.repeat(bits, column.lengths)
-    for bit in np.unique(bits):
-        for first in range(0, len(column.values), AT_ONCE):
-            table[column.values[first : first + AT_ONCE][owners[first : first + AT_ONCE] == bit] >> shift] |= bit
+    owners, kinds = np.repeat(bits, column.lengths), np.unique(bits)
+
+    def slots(first: int) -> np.ndarray:
+        return (column.values[first : first + AT_ONCE] * odd) >> shift
+
+    for first in range(0, len(column.values), AT_ONCE):
+        own, there = owners[first : first + AT_ONCE], slots(first)
+        for bit in kinds:
+            table[there[own == bit]] |= bit
     several = np.bitwise_count(np.arange(256, dtype=np.uint8)) > 1
-    kept = [first + np.flatnonzero(several[table[column.values[first : first + AT_ONCE] >> shift]]) for first in range(0, len(column.values), AT_ONCE)]
+    kept = [first + np.flatnonzero(several[table[slots(first)]]) for first in range(0, len(column.values), AT_ONCE)]
     places = np.concatenate([np.zeros(0, np.int64), *kept])
     return Ragged(column.values[places], np.searchsorted(places, column.starts))
 

@@ -34,7 +34,7 @@ CHECKED = 1 << 13  # pairs counted at once: about 40 MB
 LEVELS = (0.6, 0.4, 0.3, 0.2, 0.1, 0.0)  # bounds at which the highest similarity is looked for, one after the other
 # What one bound may cost before the search for the highest ends, about a second each: candidates, and members of all prefixes.
 MOST_CANDIDATES = 20_000
-MOST_MEMBERS = 20_000_000
+MOST_MEMBERS = 5_000_000
 
 
 def rarest_first(column: Ragged, sizes: np.ndarray) -> Sets:
