@@ -52,7 +52,7 @@ def main() -> None:
     at = time.monotonic()
     starts = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(column.starts) for column in columns]))])
     whole = Shingles(np.concatenate([column.hashes for column in columns]), starts)
-    dropped = twins(np.concatenate(banded), np.arange(len(starts) - 1), params["filter.near_duplicate"], whole.of)
+    dropped = twins(np.concatenate(banded), np.arange(len(starts) - 1), params["filter.near_duplicate"], whole)
     lap("twins", at)
     (folder / "alone.json").write_text(json.dumps(seconds))
     (folder / "dropped.json").write_text(json.dumps(sorted(dropped)))

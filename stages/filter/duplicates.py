@@ -20,6 +20,6 @@ def duplicates(found: Survey, near: float) -> dict[int, Drop]:
         else:
             drops[number] = Drop("duplicate.exact", found.ids[kept], "each chat once")
     if near < 1:
-        for number, (kept, alike) in twins(found.bands, np.array(different, np.int64), near, found.shingles.of).items():
+        for number, (kept, alike) in twins(found.bands, np.array(different, np.int64), near, found.shingles).items():
             drops[number] = Drop("duplicate.near", found.ids[kept], f"less than {near:g} of the trigrams in common, not {alike:.3f}")
     return drops

@@ -3,11 +3,16 @@
 Similarity is the Jaccard of the sets of word trigrams of what the character says, in normal form. MinHash: Broder 1997; banding: Leskovec, Rajaraman,
 Ullman, "Mining of Massive Datasets", chapter 3.4: a pair of similarity s shares one of B bands of R minima with probability 1 - (1 - s^R)^B, which is 0.9997
 for s = 0.8, R = 5 and B = 20, and 0.03 B at most for s = 0.5.
+
+Thousands of chats of one template share bands without being alike, and to compare all pairs of them would take hours. In such a crowd only those are compared
+that share a rare shingle, by prefix filtering (Bayardo, Ma, Srikant 2007; Xiao et al. 2008, PPJoin): with the shingles of all in one order, two sets x and y of
+similarity t or more share one of the first |x| - ceil(t |x|) + 1 of x and of the first |y| - ceil(t |y|) + 1 of y.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from itertools import chain
+from math import ceil
 
 import numpy as np
 from rensa import RMinHash
@@ -16,6 +21,8 @@ from stages.common.shingles import MIX, Shingles, jaccard
 
 BANDS, MINIMA = 20, 5
 SEED = 1997  # of the permutations
+CROWD = 200  # chats that share a band, from which on rare shingles are asked
+COUNTER_BITS = 22  # shingles are counted by so many first bits: any one order will do
 
 
 def bands(column: Shingles) -> np.ndarray:
@@ -32,27 +39,51 @@ def bands(column: Shingles) -> np.ndarray:
     return found
 
 
-def twins(banded: np.ndarray, order: np.ndarray, threshold: float, of: Callable[[int], np.ndarray]) -> dict[int, tuple[int, float]]:
+def twins(banded: np.ndarray, order: np.ndarray, threshold: float, column: Shingles) -> dict[int, tuple[int, float]]:
     """{chat to drop: (chat that is kept in its stead, their similarity)}.
 
     Chats come in `order` (their numbers, the best first); each is dropped that is alike, by `threshold` or more, to one that is kept before it. So nothing is
-    dropped without a kept twin, and among the kept no pair is alike. `of` gives a chat's shingles.
+    dropped without a kept twin, and among the kept no pair is alike.
     """
     groups = shared_bands(banded)
-    kept: list[list[int]] = [[] for _ in range(int(groups.max(initial=-1)) + 1)]
+    crowded = np.bincount(groups[groups >= 0]) > CROWD
+    rare = Rare(column, threshold) if crowded.any() else None
+    kept: list[list[int]] = [[] for _ in crowded]
+    kept_by_rare: dict[int, list[int]] = {}
     dropped: dict[int, tuple[int, float]] = {}
     for number in order[(groups >= 0).any(axis=1)[order]].tolist():
-        mine = of(number)
+        mine = column.of(number)
         own = [group for group in groups[number].tolist() if group >= 0]
-        candidates = dict.fromkeys(other for group in own for other in kept[group])
-        for other in candidates:
-            if (alike := jaccard(mine, of(other))) >= threshold:
+        small = [group for group in own if not crowded[group]]
+        first = rare.of(number) if len(small) < len(own) else []
+        places = [*(kept[group] for group in small), *(kept_by_rare[shingle] for shingle in first if shingle in kept_by_rare)]
+        for other in dict.fromkeys(chain.from_iterable(places)):
+            if (alike := jaccard(mine, column.of(other))) >= threshold:
                 dropped[number] = other, alike
                 break
         else:
-            for group in own:
+            for group in small:
                 kept[group].append(number)
+            for shingle in first:
+                kept_by_rare.setdefault(shingle, []).append(number)
     return dropped
+
+
+class Rare:
+    """The first shingles of each chat, the rarest first, of which two chats that are alike by `threshold` or more have one in common."""
+
+    def __init__(self, column: Shingles, threshold: float):
+        self._column, self._threshold = column, threshold
+        self._shift = np.uint32(32 - COUNTER_BITS)
+        self._counts = np.bincount(column.hashes >> self._shift, minlength=1 << COUNTER_BITS).astype(np.uint64)
+
+    def of(self, number: int) -> list[int]:
+        """Those of one chat."""
+        mine = self._column.of(number)
+        # 1e-9: 0.7 x 10 is more than 7 in floating point, and a prefix may be too long but not too short.
+        count = len(mine) - ceil(self._threshold * len(mine) - 1e-9) + 1
+        keys = np.sort((self._counts[mine >> self._shift] << np.uint64(32)) | mine)[:count]
+        return (keys & np.uint64(0xFFFFFFFF)).tolist()
 
 
 def shared_bands(banded: np.ndarray) -> np.ndarray:
