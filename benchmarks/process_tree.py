@@ -25,7 +25,8 @@ class Cost:
     """User and system time of all its processes."""
     mib: float
     """At the peak: the sum of all its processes' PSS (their own pages and their share of common ones, proc_pid_smaps(5)) as sampled; or, where that is more, the
-    largest resident size of one of them, which the kernel keeps and no sampling misses."""
+    largest resident size that one of them had until it was looked at for the last time (VmHWM: the kernel keeps it). rusage's would not do: a process begins with
+    the one of whoever started it."""
 
 
 def measure(command: Sequence[str], folder: Path) -> Cost:
@@ -48,22 +49,32 @@ def measure(command: Sequence[str], folder: Path) -> Cost:
                 process.terminate()
     if process.returncode:
         raise UserError(f"{' '.join(command)} ended with status {process.returncode}: {log.read_text(errors='replace')[-2000:].strip()}")
-    return Cost(seconds, used.ru_utime + used.ru_stime, max(peak[0], used.ru_maxrss / 1024))
+    return Cost(seconds, used.ru_utime + used.ru_stime, peak[0])
 
 
 def _watch(root: int, peak: list[float], ended: threading.Event) -> None:
     pause = 0.0
     while not ended.wait(pause):
         began = time.monotonic()
-        peak[0] = max(peak[0], sum(map(pss, [root, *guard.descendants(root)])))
+        each = [root, *guard.descendants(root)]
+        peak[0] = max(peak[0], sum(map(pss, each)), *map(largest, each))
         pause = max(PAUSE, 20 * (time.monotonic() - began))
 
 
 def pss(pid: int) -> float:
     """MiB of a process's proportional set size; 0 for one that is gone."""
+    return _told(pid, "smaps_rollup", "Pss:")
+
+
+def largest(pid: int) -> float:
+    """MiB of a process's largest resident size so far; 0 for one that is gone."""
+    return _told(pid, "status", "VmHWM:")
+
+
+def _told(pid: int, file: str, name: str) -> float:
     try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+        for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
+            if line.startswith(name):
                 return int(line.split()[1]) / 1024
     except OSError:
         pass

@@ -142,6 +142,8 @@ def _origin(own: Mapping[str, Sequence[Line]], found: Sequence[Line], family: Se
         told += _written(line)
     elif any_line is None:
         return ["no stage's file holds it any more; it is named as another's parent or origin"]
+    elif any_line.source.get("kind") == "replay":
+        told.append(f"split: a plain chat, drawn from {shown(any_line.source.get('file', '?'))}:{any_line.source.get('line', '?')} for split.replay_share")
     else:
         stage, path = ("synthesize", SYNTHETIC) if any_line.source.get("kind") == "synthetic" else ("curate", CURATED)
         told.append(
@@ -172,6 +174,8 @@ def _written(line: Line) -> list[str]:
 
 def _filtered(own: Mapping[str, Sequence[Line]], found: Sequence[Line], family: Sequence[str]) -> list[str]:
     told = []
+    if any(line.source.get("kind") == "replay" for members in own.values() for line in members):
+        return told  # it comes in behind filter
     for line in own[KEPT]:
         if old := line.source.get("cut_from"):
             told.append(f"filter: kept, cut to {_exchanges(line)} to fit the model: {shown(old)} became {shown(line.chat['id'])}, {line.file}:{line.number}")
@@ -213,9 +217,9 @@ def of_place(file: str, number: int) -> list[str]:
         if line.record.get("line") == number and os.path.normpath(str(line.record.get("file"))) == path:
             told += [f"{shown(file)}:{number}", f"curate: rejected by {reason(line.record)} ({line.file}:{line.number})"]
     ids = []
-    for line in lines([CURATED], [path]):
+    for line in lines([CURATED, *SPLITS, LEFT_OUT], [path]):  # split's files hold plain chats, which curate never saw
         if line.source.get("line") == number and os.path.normpath(str(line.source.get("file"))) == path:
-            ids.append(line.chat["id"])
+            ids.append(line.source.get("cut_from", line.chat["id"]))
     for name in dict.fromkeys(ids):
         told += ["", *life(name)] if told else life(name)
     if told:

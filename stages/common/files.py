@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from stages.common.errors import UserError
 
@@ -24,36 +24,61 @@ def _flush(path: Path) -> None:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write UTF-8 text to `path`, whole or not at all. Missing parent folders are made."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    content = text.encode()  # before anything is opened: half a surrogate pair cannot be written
-    try:
-        beside.write_bytes(content)
-        _flush(beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+    _write(path, text.encode())
+
+
+def _write(path: str | Path, content: bytes) -> None:
+    with new_files(path) as (file,):
+        file.write(content)
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write one JSON document with two-space indent, in the order given."""
-    write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """Write one JSON document, whole or not at all. Missing parent folders are made."""
+    _write(path, document(value))
+
+
+def document(value: Any) -> bytes:
+    """One JSON document with two-space indent, in the order given."""
+    return (json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
 
 
 @contextmanager
-def new_lines(path: str | Path) -> Iterator[Callable[[Mapping | bytes], None]]:
-    """Yield a function that adds one record, or the bytes of one, to a JSONL file, which takes its place when the block ends well. Nothing is held in memory."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+def new_files(*paths: str | Path) -> Iterator[list[BinaryIO]]:
+    """Yield an open file for each path, which take their places together when the block ends well. Missing parent folders are made.
+
+    One is replaced in a step. Of several the old ones go before the first new one comes: a kill leaves the old files, some of one
+    kind, or the new ones, but never an old one beside a new one.
+    """
+    places = [Path(path) for path in paths]
+    beside = [path.with_name(f".{path.name}.{os.getpid()}.part") for path in places]
+    for path in places:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(path)
     try:
-        with open(beside, "wb") as file:
-            yield lambda record: file.write((record if isinstance(record, bytes) else to_json(record)) + b"\n")
-        _flush(beside)
-        beside.replace(path)
+        with ExitStack() as stack:
+            yield [stack.enter_context(open(part, "wb")) for part in beside]
+        for part in beside:
+            _flush(part)
+        for path in places if len(places) > 1 else ():
+            path.unlink(missing_ok=True)
+        for part, path in zip(beside, places, strict=True):
+            part.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        for part in beside:
+            part.unlink(missing_ok=True)
+
+
+def _clear(path: Path) -> None:
+    """Remove what a killed run left beside a file."""
+    for left in path.parent.glob(f".{path.name}.*.part"):
+        owner = left.name.split(".")[-2]
+        if owner.isdigit() and not Path("/proc", owner).exists():
+            left.unlink(missing_ok=True)
+
+
+def adder(file: BinaryIO) -> Callable[[Mapping | bytes], None]:
+    """A function that adds one record, or the bytes of one, to a JSONL file. Nothing is held in memory."""
+    return lambda record: file.write((record if isinstance(record, bytes) else to_json(record)) + b"\n")
 
 
 def to_json(record: Mapping) -> bytes:
@@ -63,7 +88,8 @@ def to_json(record: Mapping) -> bytes:
 
 def write_jsonl(path: str | Path, records: Iterable[Mapping]) -> None:
     """Write one JSON object a line, in the order given."""
-    with new_lines(path) as add:
+    with new_files(path) as (file,):
+        add = adder(file)
         for record in records:
             add(record)
 

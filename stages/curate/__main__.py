@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from stages.common import characters, children, forgetting
 from stages.common.errors import UserError, run
-from stages.common.files import new_lines, write_json, write_text
+from stages.common.files import adder, document, new_files
 from stages.common.params import load
 from stages.common.schemas import fault
 from stages.curate import consent
@@ -22,6 +22,8 @@ from stages.curate.seen import seen
 from stages.curate.sources import Source, sources
 from stages.curate.unpacking import unpacked
 
+WRITTEN = ("data/curated/chats.jsonl", "data/curated/rejects.jsonl", "data/curated/README.md", "metrics/curate.json")
+
 
 def main() -> None:
     children.end_with_caller()
@@ -33,7 +35,8 @@ def main() -> None:
     doors = {name: Door(name, card, rules) for name, card in cards.items()}
     files = list(sources(params["curate.sources"], known, set(cards)))
     kept, rejected, mended, first = Counter(), Counter(), Counter(), None
-    with new_lines("data/curated/chats.jsonl") as keep, new_lines("data/curated/rejects.jsonl") as leave, seen() as places:
+    with new_files(*WRITTEN) as (chats, rejects, readme, figures), seen() as places:
+        keep, leave = adder(chats), adder(rejects)
         for source in files:
             for line, one in tqdm(chats_of(source), desc=str(source.path), unit=" chats", delay=3):
                 try:
@@ -54,8 +57,8 @@ def main() -> None:
         if not kept:
             reason = told_of(first) if first else f"nothing in {', '.join(str(source.path) for source in files)}"
             raise UserError(f"no chat is left of {rejected.total()}; the first reason: {reason}")
-    write_text("data/curated/README.md", data_card(kept, rejected, {name: card["name"] for name, card in cards.items()}))
-    write_json("metrics/curate.json", metrics(kept, rejected, mended))
+        readme.write(data_card(kept, rejected, {name: card["name"] for name, card in cards.items()}).encode())
+        figures.write(document(metrics(kept, rejected, mended)))
     if first:
         lines = kept.total() + rejected.total()
         print(f"curate: {rejected.total()} of {lines} rejected, first {told_of(first)}")

@@ -13,6 +13,7 @@ from stages.common.forgetting import Forgotten
 from stages.curate.consent import Consented, given
 from stages.curate.faults import Fault
 from stages.curate.formats import Told
+from stages.curate.groups import group
 from stages.curate.privacy import Redactor, Story
 from stages.curate.sources import Source
 from stages.curate.turns import Cleaner
@@ -52,6 +53,7 @@ class Door:
             raise Fault("license", "something that is no licence's id", "an SPDX id, as CC-BY-4.0 is one")
         if self._rules.licenses is not None and license.lower() not in map(str.lower, self._rules.licenses):
             raise Fault("license", license, ", ".join(self._rules.licenses))
+        belongs = group(told.groups, source.kind)
         cleaned = self._cleaner.clean(told.turns, told.names, strict=source.kind == "gold")
         turns, counts = cleaned.turns, cleaned.mended
         if source.kind == "log":
@@ -71,7 +73,7 @@ class Door:
                 "line": line,
                 "license": license,
                 **({"consent": True} if source.kind == "log" else {}),
-                **({"group": told.group} if told.group else {}),
+                **({"group": belongs} if belongs else {}),
             },
             **({"marks": cleaned.marks} if cleaned.marks else {}),
         }, counts

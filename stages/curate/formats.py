@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any
 
 from stages.curate.faults import Fault
-from stages.curate.groups import group, user_group
+from stages.curate.groups import groups, user_group
 from stages.curate.records import CHARACTER_COLUMNS, HUMAN_COLUMNS, MAX_RECORD, TOO_LONG, Record, Row
 
 HUMAN, CHARACTER, SYSTEM = "human", "gpt", "system"
@@ -34,7 +34,7 @@ class Told:
     names: tuple[str, ...] = ()  # the user's own
     handles: tuple[str, ...] = ()
     license: Any = None
-    group: str | None = None  # hash of the scene, the user or the conversation that the chat is a part of
+    groups: Mapping[str, str] = field(default_factory=dict)  # hashes of the scene, the user and the conversation that the chat is a part of
     labels: Mapping[str, str] = field(default_factory=dict)  # topic and visitor, where somebody wrote them
 
 
@@ -95,7 +95,7 @@ def _about(value: Mapping) -> dict:
         "names": words(_NAMES) + (words(("name",), [user]) if isinstance(user, dict) else ()),
         "handles": words(_HANDLES),
         "license": value.get("license"),
-        "group": group(places, user),
+        "groups": groups(places, user),
         "labels": labels,
     }
 
@@ -302,7 +302,8 @@ def _tavern(first: Record, rest: Iterator[Record]) -> Told | Fault:
         return fault
     about = _about(header)
     names = tuple(dict.fromkeys([*about["names"], *users]))
-    return Told(turns, **about | {"names": names, "group": about["group"] or user_group(users)})
+    spoke = user_group(users)
+    return Told(turns, **about | {"names": names, "groups": ({"user": spoke} if spoke else {}) | about["groups"]})
 
 
 def _selected(message: dict) -> str:

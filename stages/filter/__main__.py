@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from stages.common import characters, children, rows
 from stages.common.errors import UserError, run
-from stages.common.files import new_lines, to_json, write_json, write_text
+from stages.common.files import adder, document, new_files, to_json
 from stages.common.params import load
 from stages.filter.balance import Row, capped, steered
 from stages.filter.duplicates import duplicates
@@ -23,7 +23,7 @@ from stages.filter.survey import KINDS, SPLITS, Survey, Terms, joined, survey
 from stages.filter.talk import Drop, Limits, Role
 
 INCOMING = ("data/curated/chats.jsonl", "data/synthetic/chats.jsonl")
-KEPT, REJECTS = "data/filtered/chats.jsonl", "data/filtered/rejects.jsonl"
+KEPT, REJECTS, REPORT, METRICS = "data/filtered/chats.jsonl", "data/filtered/rejects.jsonl", "reports/filter.html", "metrics/filter.json"
 
 
 def main() -> None:
@@ -36,10 +36,12 @@ def main() -> None:
     drops |= balanced(found, drops, params)
     if len(drops) == len(found):
         raise UserError(f"filter dropped all {len(found)} chats; see {REJECTS} of the last good run, or loosen filter.* in params.yaml")
-    with lines_of(found) as line:
-        write(found, drops, line)
-        write_text("reports/filter.html", page(findings(found, drops, lambda number: orjson.loads(line(number)))))
-    write_json("metrics/filter.json", counts(found, drops))
+    with lines_of(found) as line, new_files(KEPT, REJECTS, REPORT, METRICS) as (kept, rejects, report, metrics):
+        write(found, drops, line, adder(kept), adder(rejects))
+        report.write(page(findings(found, drops, lambda number: orjson.loads(line(number)))).encode())
+        metrics.write(document(counts(found, drops)))
+    for name in without_chats(found, drops):
+        print(f"filter: every chat of {name} was dropped; {REJECTS} says why")
 
 
 def terms(params: Mapping) -> Terms:
@@ -83,14 +85,18 @@ def row(found: Survey, number: int) -> Row:
     return Row(found.ids[number], KINDS[kind], kind, found.characters[number], found.scenarios[number], float(mean))
 
 
-def write(found: Survey, drops: Mapping[int, Drop], line: Callable[[int], bytes]) -> None:
-    """Write the lines of the kept chats as they came, and those of the dropped with the reason, in the order in which they came."""
-    with new_lines(KEPT) as keep, new_lines(REJECTS) as reject:
-        for number in range(len(found)):
-            if drop := drops.get(number):
-                reject(to_json({"id": found.ids[number], **vars(drop)})[:-1] + b', "chat": ' + line(number) + b"}")
-            else:
-                keep(line(number))
+def write(found: Survey, drops: Mapping[int, Drop], line: Callable[[int], bytes], keep: Callable[[bytes], None], reject: Callable[[bytes], None]) -> None:
+    """Hand on the lines of the kept chats as they came, and those of the dropped with the reason, in the order in which they came."""
+    for number in range(len(found)):
+        if drop := drops.get(number):
+            reject(to_json({"id": found.ids[number], **vars(drop)})[:-1] + b', "chat": ' + line(number) + b"}")
+        else:
+            keep(line(number))
+
+
+def without_chats(found: Survey, drops: Mapping[int, Drop]) -> list[str]:
+    """The characters of whom nothing is left."""
+    return sorted(set(found.characters) - {name for number, name in enumerate(found.characters) if number not in drops})
 
 
 @contextmanager

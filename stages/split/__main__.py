@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,21 +13,21 @@ from tqdm import tqdm
 
 from stages.common import children, rows, size
 from stages.common.errors import UserError, run
-from stages.common.files import new_lines, to_json, write_json
+from stages.common.files import adder, document, new_files, to_json
 from stages.common.holdout import SPLITS
 from stages.common.params import load
 from stages.split import replay
-from stages.split.columns import Columns, columns, joined, look
+from stages.split.columns import RUN_WORDS, Columns, columns, joined, look
 from stages.split.draw import replayed
 from stages.split.meeting import crossing
-from stages.split.partition import TRAIN, Leak, common_runs, partition
+from stages.split.partition import COMMON, TRAIN, Leak, common_runs, partition
 from stages.split.proof import ZERO, Proof
 from stages.split.rejects import leaked, over_limit
 from stages.split.shares import counts, told
 from stages.split.similarity import Sets, rarest_first
 from stages.split.training import chosen
 
-FILTERED = "data/filtered/chats.jsonl"
+FILTERED, REJECTS, METRICS = "data/filtered/chats.jsonl", "data/splits/rejects.jsonl", "metrics/split.json"
 
 
 def main() -> None:
@@ -40,39 +39,34 @@ def main() -> None:
     own = joined([columns([], **holdout), *tqdm(looked, "split", len(parts), unit=" pieces", delay=3)])
     plain = plain_chats(own, params)
     found, sets = may_meet(joined([own, columns([(0, 0, chat) for chat in plain], **holdout)]) if plain else own)
-    common, near = common_runs(found), params["filter.near_duplicate"]
-    leaks = partition(found, sets, common, near)
-    left = np.isin(np.arange(len(found)), list(leaks), invert=True)
-    kept, over = chosen(found, len(own), left, holdout["seed"], params["split.train_limit"], params["split.replay_share"])
-    sizes = {name: int((kept & (found.home == number)).sum()) for number, name in enumerate(SPLITS)}
-    if empty := [name for name, count in sizes.items() if not count]:
-        raise UserError(f"no chat falls to {', '.join(empty)} of {len(own)}: more gold chats, or other holdout.* shares in params.yaml")
-    proof = Proof(found, kept, sets, common, near)
-    figures = proof.figures()
     with lines_of(found, plain) as line:
-        if any(figures[name] for name in ZERO):
-            name, one, other = proof.culprits()
-            pair = " and ".join(f"{SPLITS[found.home[number]]} chat {orjson.loads(line(number))['id']}" for number in (one, other))
-            raise UserError(f"the splits leak, by {name} {figures[name]:g}: {pair}")
-        write(found, kept, leaks, over, line, params)
-    replays = int(kept[len(own) :].sum())
-    training = sizes["train"] - replays
-    held_out = counts(own, kept[: len(own)], holdout["validation"], holdout["test"])
-    write_json(
-        "metrics/split.json",
-        {
+        common, near = common_runs(found, lambda number: orjson.loads(line(number))), params["filter.near_duplicate"]
+        leaks = partition(found, sets, common, near)
+        left = np.isin(np.arange(len(found)), list(leaks), invert=True)
+        kept, over = chosen(found, len(own), left, holdout["seed"], params["split.train_limit"], params["split.replay_share"])
+        sizes = {name: int((kept & (found.home == number)).sum()) for number, name in enumerate(SPLITS)}
+        if empty := [name for name, count in sizes.items() if not count]:
+            raise UserError(f"no chat falls to {', '.join(empty)} of {len(own)}: more gold chats, or other holdout.* shares in params.yaml")
+        proof = proved(Proof(found, kept, sets, common, near), found, line)
+        replays = int(kept[len(own) :].sum())
+        held_out = counts(own, kept[: len(own)], holdout["validation"], holdout["test"])
+        figures = {
             "in": len(own) + replays + sum(number >= len(own) for number in leaks),
             **sizes,
             "train_synthetic": int((kept & found.synthetic).sum()),
             "train_replay": replays,
             "rejected": len(leaks) + int(over.sum()),
-            "size_class": size.number(training),
+            "size_class": size.number(sizes["train"] - replays),
             **held_out,
-            **figures,
-        },
-    )
+            **proof,
+        }
+        with new_files(*(f"data/splits/{name}.jsonl" for name in SPLITS), REJECTS, METRICS) as (*splits, rejects, metrics):
+            write(found, kept, line, list(map(adder, splits)))
+            write_rejects(found, leaks, over, line, common, params, adder(rejects))
+            metrics.write(document(figures))
+    training = sizes["train"] - replays
     print(f"split: {training} training chats: {size.size_class(training)}; {size.ADVICE}")
-    for sentence in [*told(own.characters, held_out), *short_of_plain(replays, training, params["split.replay_share"])]:
+    for sentence in [*told(own.characters, held_out), *told_of_common(len(common)), *short_of_plain(replays, training, params["split.replay_share"])]:
         print(f"split: {sentence}")
 
 
@@ -83,10 +77,25 @@ def may_meet(found: Columns) -> tuple[Columns, Sets]:
     return replace(found, openings=openings, replies=replies, runs=runs, shingles=shingles), sets
 
 
+def proved(proof: Proof, found: Columns, line: Callable[[int], bytes]) -> dict[str, float]:
+    """The figures of the proof. Raises UserError with a pair of chats where they are not what they must be."""
+    figures = proof.figures()
+    if any(figures[name] for name in ZERO):
+        name, one, other = proof.culprits()
+        pair = " and ".join(f"{SPLITS[found.home[number]]} chat {orjson.loads(line(number))['id']}" for number in (one, other))
+        raise UserError(f"the splits leak, by {name} {figures[name]:g}: {pair}")
+    return figures
+
+
 def plain_chats(own: Columns, params: Mapping) -> list[dict]:
-    """As many plain chats as can be needed at most, in the order in which they are drawn."""
+    """Twice as many plain chats as can be needed, in the order in which they are drawn: some may leak."""
     share = params["split.replay_share"]
-    return replay.candidates(params["holdout.seed"], replayed(int((own.home == TRAIN).sum()), share)) if share else []
+    return replay.candidates(params["holdout.seed"], 2 * replayed(int((own.home == TRAIN).sum()), share) + 1) if share else []
+
+
+def told_of_common(runs: int) -> list[str]:
+    """A sentence where something that training and held-out chats share was let be."""
+    return [f"{runs} runs of {RUN_WORDS} words of held-out chats count for nothing: more than {COMMON} groups of training chats have them"] if runs else []
 
 
 def short_of_plain(replays: int, training: int, share: float) -> list[str]:
@@ -99,26 +108,38 @@ def short_of_plain(replays: int, training: int, share: float) -> list[str]:
 def lines_of(found: Columns, plain: Sequence[dict]) -> Iterator[Callable[[int], bytes]]:
     """Yield a function that gives the line of a chat by its number; the plain ones come last."""
     first = len(found) - len(plain)
-    with open(FILTERED, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-        yield lambda number: text[found.start[number] : found.end[number]].strip() if number < first else to_json(plain[number - first])
+    with open(FILTERED, "rb") as file:
+
+        def line(number: int) -> bytes:
+            if number >= first:
+                return to_json(plain[number - first])
+            start = int(found.start[number])
+            file.seek(start)
+            return file.read(int(found.end[number]) - start).strip()
+
+        yield line
 
 
-def write(found: Columns, kept: np.ndarray, leaks: Mapping[int, Leak], over: np.ndarray, line: Callable[[int], bytes], params: Mapping) -> None:
-    """Write the three splits and the rejects, each in the order in which its chats came."""
+def write(found: Columns, kept: np.ndarray, line: Callable[[int], bytes], add: Sequence[Callable[[bytes], None]]) -> None:
+    """Add each chat that is kept to its split, in the order in which they came."""
+    for number in np.flatnonzero(kept).tolist():
+        add[found.home[number]](line(number))
+
+
+def write_rejects(
+    found: Columns, leaks: Mapping[int, Leak], over: np.ndarray, line: Callable[[int], bytes], common: np.ndarray, params: Mapping, add: Callable[[dict], None]
+) -> None:
+    """Add each chat that is not, with its reason, in the order in which they came."""
 
     def chat(number: int) -> dict:
         return orjson.loads(line(number))
 
-    names = [f"data/splits/{name}.jsonl" for name in SPLITS]
-    with new_lines(names[0]) as train, new_lines(names[1]) as validation, new_lines(names[2]) as test, new_lines("data/splits/rejects.jsonl") as reject:
-        add = (train, validation, test)
-        for number, home in enumerate(found.home.tolist()):
-            if kept[number]:
-                add[home](line(number))
-            elif leak := leaks.get(number):
-                reject(leaked(chat(number), SPLITS[home], leak, chat(leak.held), SPLITS[found.home[leak.held]], params["filter.near_duplicate"]))
-            elif over[number]:
-                reject(over_limit(chat(number), params["split.train_limit"]))
+    for number in sorted([*leaks, *np.flatnonzero(over).tolist()]):
+        if leak := leaks.get(number):
+            home, held = SPLITS[found.home[number]], SPLITS[found.home[leak.held]]
+            add(leaked(chat(number), home, leak, chat(leak.held), held, params["filter.near_duplicate"], common))
+        else:
+            add(over_limit(chat(number), params["split.train_limit"]))
 
 
 if __name__ == "__main__":

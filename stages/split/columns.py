@@ -9,10 +9,10 @@ from hashlib import blake2b
 import numpy as np
 
 from stages.common import rows, shingles
-from stages.common.chats import normal_words
+from stages.common.chats import normal_words, spoken
 from stages.common.holdout import SPLITS, group, split_of
 
-RUN = 13  # words in a run that no two splits may share: GPT-3's measure of contamination (Brown et al. 2020, appendix C)
+RUN_WORDS = 13  # words in a run that no two splits may share: GPT-3's measure of contamination (Brown et al. 2020, appendix C)
 GREETING = 3  # words; a shorter opening is anybody's
 
 
@@ -58,7 +58,7 @@ class Columns:
     replies: Ragged
     """All turns of the character, in normal form."""
     runs: Ragged
-    """RUN words in a row, of all turns."""
+    """RUN_WORDS words in a row, of what `passages` gives."""
     shingles: Ragged
     """Word trigrams of what the character says, each once."""
 
@@ -95,17 +95,26 @@ def columns(chats: Iterable[tuple[int, int, dict]], seed: int, validation: float
         turn_counts.append(len(words))
     counts = np.array(turn_counts, np.int64)
     hashes, lengths = shingles.hashed(turns)
-    runs, turn = shingles.windows(hashes, lengths, RUN)
     of_chat = np.repeat(np.arange(len(ids)), counts)
     answers = np.arange(len(lengths)) % 2 == 1  # every chat has human and gpt in turn
-    spoken = np.bincount(of_chat[answers], lengths[answers], minlength=len(ids)).astype(np.int64)
-    column = shingles.sets(hashes[np.repeat(answers, lengths)], spoken)
+    in_all = np.bincount(of_chat[answers], lengths[answers], minlength=len(ids)).astype(np.int64)
+    said, asked = (hashes[np.repeat(whose, lengths)] for whose in (answers, ~answers))
+    column = shingles.sets(said, in_all)
+    runs, chat = shingles.windows(said, in_all, RUN_WORDS)
+    others, turn = shingles.windows(asked, lengths[~answers], RUN_WORDS)
+    runs, chat = np.concatenate([others, runs]), np.concatenate([of_chat[~answers][turn], chat])
+    runs = runs[np.argsort(chat, kind="stable")]
     return Columns(
         np.array(starts, np.int64), np.array(ends, np.int64), np.array(ids, np.uint64), np.array(homes, np.uint8), np.array(written, bool),
         np.array(groups, np.uint64), list(names), np.array(characters, np.int32),
         _ragged(np.array(openings, np.uint64), opening_counts), _ragged(np.array(replies, np.uint64), counts // 2),
-        _ragged(runs, np.bincount(of_chat[turn], minlength=len(ids))), Ragged(column.hashes, column.starts),
+        _ragged(runs, np.bincount(chat, minlength=len(ids))), Ragged(column.hashes, column.starts),
     )  # fmt: skip
+
+
+def passages(chat: dict) -> list[list[str]]:
+    """The words in which runs are looked for, in normal form: each of the visitor's turns, and all replies as one text, which turns might divide otherwise."""
+    return [*map(normal_words, spoken(chat, "human")), [word for reply in spoken(chat, "gpt") for word in normal_words(reply)]]
 
 
 def hashed(text: str) -> int:

@@ -94,14 +94,14 @@ def shared(column: Ragged, chats: np.ndarray, held: np.ndarray, but: np.ndarray 
     return distinct(column.values[places])
 
 
-def in_more_than(column: Ragged, chats: np.ndarray, wanted: np.ndarray, bound: int) -> np.ndarray:
-    """Those of the `wanted` values, different and in order, that stand in more than `bound` chats of the mask `chats`."""
+def in_more_than(column: Ragged, chats: np.ndarray, wanted: np.ndarray, bound: int, groups: np.ndarray) -> np.ndarray:
+    """Those of the `wanted` values, different and in order, that stand in chats of more than `bound` groups, of the chats of the mask `chats`."""
     places = places_of(column, chats, wanted)
-    owners, values = column.owners(places), column.values[places]
-    order = np.lexsort((owners, values))
-    owners, values = owners[order], values[order]
+    whose, values = groups[column.owners(places)], column.values[places]
+    order = np.lexsort((whose, values))
+    whose, values = whose[order], values[order]
     new = np.ones(len(values), bool)
-    new[1:] = (values[1:] != values[:-1]) | (owners[1:] != owners[:-1])
+    new[1:] = (values[1:] != values[:-1]) | (whose[1:] != whose[:-1])
     found, counts = np.unique(values[new], return_counts=True)
     return found[counts > bound]
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from stages.common.chats import normal_words
 from stages.common.holdout import SPLITS
-from stages.split.columns import Columns
-from stages.split.meeting import in_more_than, met, values_of
+from stages.common.shingles import ngrams
+from stages.split.columns import RUN_WORDS, Columns, passages
+from stages.split.meeting import in_more_than, met, places_of, values_of
 from stages.split.similarity import Sets, alike
 
 # GPT-3 let 13-grams be that stood in more than 10 training documents: sayings, formulas, what everybody quotes (Brown et al. 2020, appendix C).
 COMMON = 10
+QUOTE = 2 * RUN_WORDS  # words of a held-out turn from which even what everybody quotes is a leak
 TRAIN, VALIDATION, TEST = (SPLITS.index(name) for name in ("train", "validation", "test"))
 # Each held-out split, and those that must have nothing of it. What measures more comes first.
 ORDER = ((TEST, (VALIDATION, TRAIN)), (VALIDATION, (TRAIN,)))
@@ -52,7 +56,32 @@ def partition(found: Columns, sets: Sets, common: np.ndarray, near: float) -> di
     return leaks
 
 
-def common_runs(found: Columns) -> np.ndarray:
-    """The runs of held-out chats that stand in more than COMMON of the chats that came for train, in order."""
+def common_runs(found: Columns, chat: Callable[[int], dict]) -> np.ndarray:
+    """The runs of held-out chats that are no leak, in order; `chat` gives a chat by its number.
+
+    They stand in chats of more than COMMON groups that came for train, and are a small part of the held-out turns that have them:
+    less than QUOTE words in a row, and no more than half of the turn.
+    """
     train = found.home == TRAIN
-    return in_more_than(found.runs, train, values_of(found.runs, ~train), COMMON)
+    often = in_more_than(found.runs, train, values_of(found.runs, ~train), COMMON, found.group)
+    quoting = np.unique(found.runs.owners(places_of(found.runs, ~train, often))).tolist()
+    much = [runs for number in quoting for runs in large_quotes(chat(number), often)]
+    return np.setdiff1d(often, np.concatenate(much)) if much else often
+
+
+def large_quotes(chat: dict, often: np.ndarray) -> Iterator[np.ndarray]:
+    """The runs, of those in `often`, that are a large part of a turn, or of no turn alone."""
+    within = []
+    for turn in chat["conversations"]:
+        words = normal_words(turn["value"]) if turn["from"] != "system" else []
+        runs = ngrams([words], RUN_WORDS)[0]
+        within.append(runs)
+        quoted = np.isin(runs, often)
+        if not quoted.any():
+            continue
+        covered = np.convolve(quoted, np.ones(RUN_WORDS, int)) > 0  # word by word: a run covers RUN_WORDS of them
+        edges = np.flatnonzero(np.diff(covered, prepend=False, append=False))
+        if max(edges[1::2] - edges[::2]) >= QUOTE or 2 * covered.sum() > len(words):
+            yield runs[quoted]
+    across = np.setdiff1d(ngrams(passages(chat), RUN_WORDS)[0], np.concatenate(within))
+    yield across[np.isin(across, often)]

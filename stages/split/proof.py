@@ -11,9 +11,9 @@ from stages.split.columns import Columns, Ragged
 from stages.split.meeting import met, shared
 from stages.split.similarity import Sets, alike, highest
 
-# Figures that must be 0: chats, replies and openings that stand in two splits, runs of 13 words that do (but common ones: the gold has none in two chats at
-# all, its longest common run is of 8), pairs of splits' chats that are nearly the same, synthetic chats held out.
-ZERO = ("shared_chats", "shared_replies", "shared_openings", "shared_13grams", "near_duplicates", "synthetic_held_out")
+# Figures that must be 0: chats, groups, replies and openings that stand in two splits, runs of 13 words that do (but common ones: the gold has none in two
+# chats at all, its longest common run is of 8), pairs of splits' chats that are nearly the same, synthetic chats held out.
+ZERO = ("shared_chats", "shared_groups", "shared_replies", "shared_openings", "shared_13grams", "near_duplicates", "synthetic_held_out")
 PAIRS = tuple(combinations(range(len(SPLITS)), 2))  # train and validation, train and test, validation and test
 
 
@@ -23,8 +23,10 @@ class Proof:
     def __init__(self, found: Columns, kept: np.ndarray, sets: Sets, common: np.ndarray, near: float):
         self._sets, self._common, self._near = sets, common, near
         self._masks = [kept & (found.home == number) for number in range(len(SPLITS))]
+        each = np.arange(len(found) + 1)
         self._columns = {
-            "shared_chats": (Ragged(found.id, np.arange(len(found) + 1)), None),
+            "shared_chats": (Ragged(found.id, each), None),
+            "shared_groups": (Ragged(found.group, each), None),
             "shared_replies": (found.replies, None),
             "shared_openings": (found.openings, None),
             "shared_13grams": (found.runs, common),
@@ -32,7 +34,7 @@ class Proof:
         self._written = kept & found.synthetic & (found.home != SPLITS.index("train"))
 
     def figures(self) -> dict[str, float]:
-        """How many different ids, replies, openings and runs stand in two splits, how many pairs of chats are nearly the same, and each pair of splits' highest similarity.
+        """How many different ids, groups, replies, openings and runs stand in two splits, how many pairs of chats are nearly the same, and each pair of splits' highest similarity.
 
         A similarity is exact where it is above its "_searched"; where the two are equal, it is that at most (similarity.highest).
         """

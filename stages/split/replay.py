@@ -22,9 +22,17 @@ FOLDER = Path("data/replay")
 CHARACTER = "plain"  # stands where a character's name stands; there is no such card
 
 
+def files(folder: Path = FOLDER) -> list[Path]:
+    """Its files of chats. Raises UserError for anything else in it that is neither hidden nor a text about them, or a user's chats would be left out in silence."""
+    found = sorted(path for path in folder.glob("*") if not path.name.startswith(".") and path.suffix not in (".md", ".txt"))
+    if others := [path for path in found if path.suffix != ".jsonl" or not path.is_file()]:
+        raise UserError(f"{others[0]}: not read; plain chats stand in files {folder}/*.jsonl")
+    return found
+
+
 def read(folder: Path = FOLDER) -> Iterator[dict]:
     """The chat records of all files of the folder. Raises UserError with file and line where one does not fit schemas/replay.schema.json."""
-    for file in sorted(folder.glob("*.jsonl")):
+    for file in files(folder):
         for line, value in read_lines(file):
             problem = str(value) if isinstance(value, ValueError) else fault("replay", value)
             if not problem:

@@ -48,7 +48,9 @@ def told(characters: Sequence[str], figures: Mapping[str, float]) -> list[str]:
     for name in ("validation", "test"):
         count, mean, low, high = (figures[f"groups_{name}{end}"] for end in ("", "_expected", "_lower", "_upper"))
         if not low <= count <= high:
-            said.append(f"{count} of {figures['groups']} groups fell to {name}, where {mean:g} were expected and {low} to {high} are usual (95 %); of chats alike filter keeps the held-out one")
+            said.append(
+                f"{count} of {figures['groups']} groups fell to {name}, where {mean:g} were expected and {low} to {high} are usual (95 %); of chats alike filter keeps the held-out one"
+            )
     for character in characters:
         if (count := figures[f"test_{character}"]) < LEAST:
             said.append(f"{character} has {count} test chats, fewer than {LEAST}: figures over them will have wide intervals")

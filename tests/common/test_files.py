@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stages.common.errors import UserError
-from stages.common.files import new_folder, read_json, read_jsonl, read_lines, sha256, write_json, write_jsonl, write_text
+from stages.common.files import new_files, new_folder, read_json, read_jsonl, read_lines, sha256, write_json, write_jsonl, write_text
 
 FILE_EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir"}
 
@@ -75,6 +75,34 @@ def test_the_new_file_is_on_the_disk_before_it_takes_the_old_ones_name(tmp_path:
     first, second = order.read_text().splitlines()
     assert (first.split()[1], second.split()[1]) == ("flushed", "renamed")
     assert first.split()[0] == second.split()[0]
+
+
+def test_a_kill_leaves_of_several_files_no_old_one_beside_a_new_one(tmp_path: Path) -> None:
+    paths, seen, step = [tmp_path / name for name in ("train", "validation", "test")], set(), 1
+
+    def write(text: str) -> None:
+        with new_files(*paths) as files:
+            for file in files:
+                file.write(text.encode())
+
+    write("old")
+    while killed_before(step, lambda: write("new")):
+        seen.add(frozenset(path.read_text() for path in paths if path.exists()))
+        write("old")
+        step += 1
+    assert step > 8
+    assert seen == {frozenset({"old"}), frozenset({"new"}), frozenset()}
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"new"}, "what killed runs left is gone"
+
+
+def test_several_files_of_which_one_fails_leave_all_old_ones(tmp_path: Path) -> None:
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for path in paths:
+        write_text(path, "old")
+    with pytest.raises(OSError, match="no space"), new_files(*paths) as (one, _):
+        one.write(b"new")
+        raise OSError("no space")
+    assert contents(tmp_path) == {"a": "old", "b": "old"}
 
 
 def fill(folder: Path, text: str, count: int = 3) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.curate.formats import Told, told
-from stages.curate.groups import group, user_group
+from stages.curate.groups import group, groups, user_group
 from stages.curate.records import read
 from tests.chats import gold_line
 from tests.project import Project
@@ -29,10 +29,10 @@ TREE = {"prompt": {"text": "Who?", "role": "prompter", "replies": [{"text": "The
 FORMATS = {"sharegpt": SAID, "openai": MESSAGES, "pippa": PIPPA, "alpaca": ALPACA, "chatgpt": CHATGPT, "tree": TREE}
 
 
-def group_of(*lines: object) -> str | None:
+def group_of(*lines: object, kind: str = "log") -> str | None:
     ((_, one),) = told(read(iter(["".join(json.dumps(line) + "\n" for line in lines).encode()])))
     assert isinstance(one, Told), one
-    return one.group
+    return group(one.groups, kind)
 
 
 @pytest.mark.parametrize("said", FORMATS.values(), ids=FORMATS)
@@ -54,12 +54,13 @@ def test_one_users_chats_are_a_group_in_every_format(said: dict, about: dict) ->
 
 
 @pytest.mark.parametrize("said", FORMATS.values(), ids=FORMATS)
-def test_a_conversation_is_a_group_where_no_user_is_known_and_a_scene_before_all(said: dict) -> None:
+def test_a_conversation_is_a_group_where_no_user_is_known_and_a_books_scene_before_all(said: dict) -> None:
     tree = group_of({**said, "message_tree_id": "t-1"})
     assert tree is not None and tree != user_group(["t-1"])
     assert group_of({**said, "message_tree_id": "t-1", "id": "another row"}) == tree != group_of({**said, "message_tree_id": "t-2"})
-    scene = group_of({**said, "book": "Emma", "scene": 3, "user_id": "u-7"})
-    assert scene == group_of({**said, "book": "Emma", "scene": 3.0, "conversation_id": "c"})
+    scene = group_of({**said, "book": "Emma", "scene": 3, "user_id": "u-7"}, kind="book")
+    assert scene == group_of({**said, "book": "emma", "scene": 3.0, "conversation_id": "c"})
+    assert group_of({**said, "book": "Emma", "scene": 3, "user_id": "u-7"}) == user_group(["U-7"]), "one user's logs stay together in whatever scene"
     assert len({scene, tree, group_of({**said, "book": "Emma", "scene": 4}), group_of({**said, "book": "Persuasion", "scene": 3})}) == 4
 
 
@@ -72,9 +73,9 @@ def test_a_chat_without_such_an_id_has_no_group(said: dict) -> None:
 
 def test_rows_of_a_table_and_sillytavern_files_have_the_groups_of_their_users() -> None:
     text = "assistant,user,user_id,chat_id\nThe verger.,Who?,u-7,1\nThe verger.,Why?,u-7,2\n"
-    assert [one.group for _, one in told(read(iter([text.encode()])))] == [user_group(["u-7"])] * 2
+    assert [one.groups["user"] for _, one in told(read(iter([text.encode()])))] == [user_group(["u-7"])] * 2
     text = "assistant,user\nThe verger.,Who?\n"
-    assert [one.group for _, one in told(read(iter([text.encode()])))] == [None]
+    assert [one.groups for _, one in told(read(iter([text.encode()])))] == [{}]
     messages = [{"name": "Ann", "is_user": True, "mes": "Who?"}, {"name": "H", "is_user": False, "mes": "The verger."}]
     assert group_of({"user_name": "Ann", "character_name": "H"}, *messages) == group_of(*messages) == user_group(["Ann"])
     assert group_of({"user_name": "User", "character_name": "H"}, {**messages[0], "name": "User"}, messages[1]) is None
@@ -85,7 +86,7 @@ VALUES = st.one_of(st.none(), st.text(max_size=5), st.integers(), st.floats(), s
 
 @given(st.dictionaries(st.sampled_from(["scene", "book", "user_id", "user", "conversation_id", "username", "x"]), VALUES, max_size=4))
 def test_a_group_is_sixteen_hex_digits_or_none_whatever_stands_in_the_record(value: dict) -> None:
-    found = group([value], value.get("user"))
+    found = group(groups([value], value.get("user")), "log")
     assert found is None or re.fullmatch("[0-9a-f]{16}", found)
 
 

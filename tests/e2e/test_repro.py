@@ -46,7 +46,7 @@ def test_lines_in_are_kept_or_rejected_in_every_stage(clone):
     assert synthesize["asked"] == 4 == synthesize["chats"] + synthesize["rejected"]
     assert filtered["in"] == curate["kept"] + synthesize["chats"] == filtered["kept"] + filtered["dropped"]
     assert split["in"] == filtered["kept"] == split["train"] + split["validation"] + split["test"] + split["rejected"]
-    assert split["shared_chats"] == split["shared_replies"] == split["shared_openings"] == split["synthetic_held_out"] == 0
+    assert split["shared_chats"] == split["shared_groups"] == split["shared_replies"] == split["shared_openings"] == split["synthetic_held_out"] == 0
 
 
 def test_rejects_fit_their_schema(clone):

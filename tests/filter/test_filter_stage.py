@@ -9,7 +9,7 @@ import pytest
 from stages.common.holdout import split_of
 from stages.common.schemas import fault
 from tests.chats import HOLDOUT, jsonl, make_chat, plain_chat, prose
-from tests.project import Project
+from tests.project import ROOT, Project
 
 CURATED, SYNTHETIC = "data/curated/chats.jsonl", "data/synthetic/chats.jsonl"
 GOLD = [plain_chat(n) for n in range(6)] + [make_chat("Short?", "Yes.")]
@@ -66,6 +66,14 @@ def test_the_thresholds_are_those_of_the_parameters(project: Project) -> None:
     assert laid_out(project, [*GOLD, make_chat("Why?", "Because.")], []).run("filter").returncode == 0
     assert [len(chat["conversations"][2]["value"].split()) for chat in project.records("data/filtered/chats.jsonl")] == [1, 1]
     assert {(r["rule"], r["found"], r["expected"]) for r in project.records("data/filtered/rejects.jsonl")} == {("length.long", 20, 19)}
+
+
+def test_a_character_of_whom_nothing_is_left_is_told(project: Project) -> None:
+    project.write("data/characters/watson.json", (ROOT / "data/characters/sherlock-holmes.json").read_text())
+    done = laid_out(project, [*GOLD, plain_chat(60, character="watson"), make_chat("Why?", "Because.", character="watson")], []).run("filter")
+    assert (done.returncode, done.stdout) == (0, "")
+    done = laid_out(project, [*GOLD, make_chat("Why?", "Because.", character="watson")], []).run("filter")
+    assert (done.returncode, done.stdout) == (0, "filter: every chat of watson was dropped; data/filtered/rejects.jsonl says why\n")
 
 
 def test_a_least_critique_drops_what_the_critic_scored_lower(project: Project) -> None:

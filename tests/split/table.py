@@ -22,9 +22,8 @@ def table(chats: list[dict]) -> Columns:
 def leaks_of(chats: list[dict], near: float = NEAR) -> dict[str, Leak]:
     """What has to go, by id."""
     found = table(chats)
-    return {
-        chats[number]["id"]: leak for number, leak in partition(found, rarest_first(found.shingles, found.shingles.lengths), common_runs(found), near).items()
-    }
+    leaks = partition(found, rarest_first(found.shingles, found.shingles.lengths), common_runs(found, chats.__getitem__), near)
+    return {chats[number]["id"]: leak for number, leak in leaks.items()}
 
 
 def split(chats: list[dict]) -> tuple[dict[str, list[dict]], list[str]]:
@@ -42,5 +41,5 @@ def proof_of(chats: list[dict], homes: list[str] | None = None) -> tuple[dict[st
     found = table(chats)
     if homes:
         found.home[:] = [SPLITS.index(home) for home in homes]
-    proof = Proof(found, np.ones(len(found), bool), rarest_first(found.shingles, found.shingles.lengths), common_runs(found), NEAR)
+    proof = Proof(found, np.ones(len(found), bool), rarest_first(found.shingles, found.shingles.lengths), common_runs(found, chats.__getitem__), NEAR)
     return proof.figures(), proof

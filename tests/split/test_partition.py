@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pytest
 
 from stages.common.holdout import SPLITS, split_of
 from stages.common.schemas import fault
-from stages.split.partition import COMMON
+from stages.split.partition import COMMON, common_runs
 from stages.split.proof import ZERO
-from stages.split.rejects import leaked
+from stages.split.rejects import leaked as _leaked
 from tests.chats import HOLDOUT, chats_in, make_chat, plain_chat, prose
-from tests.split.table import NEAR, leaks_of, proof_of, split
+from tests.split.table import NEAR, leaks_of, proof_of, split, table
 
+GROUP = next(name for n in range(100) if split_of(make_chat("?", "!", kind="log", group=(name := f"{n:016x}")), **HOLDOUT) == "train")
 TRAIN, VALIDATION, TEST = (chats_in(name, 3) for name in SPLITS)
+
+
+def leaked(*told: object) -> dict:
+    """The reject, where nothing is common."""
+    return _leaked(*told, NEAR, np.zeros(0, np.uint64))
 
 
 def reply_of(chat: dict) -> str:
@@ -27,11 +35,18 @@ def opening_of(chat: dict) -> str:
 
 def train_chat(*said: str, **other: object) -> dict:
     """A chat with an opening of its own that the hold-out gives to train."""
-    for number in range(1000):
-        chat = make_chat(f"Opening {number}, what of it?", *said, **other)
-        if split_of(chat, **HOLDOUT) == "train":
-            return chat
-    raise AssertionError
+    return next(train_chats(said, **other))
+
+
+def train_chats(*replies: Sequence[str], **other: object) -> Iterator[dict]:
+    """Chats with an opening each of their own that the hold-out gives to train."""
+    left = iter(replies)
+    for said in left:
+        for number in range(1000):
+            chat = make_chat(f"Opening {number} of {said[0][-30:]}, what of it?", *said, **other)
+            if split_of(chat, **HOLDOUT) == "train":
+                yield chat
+                break
 
 
 def zeros(figures: dict[str, float]) -> list[float]:
@@ -53,7 +68,7 @@ def test_of_two_chats_that_share_a_reply_the_one_that_measures_more_stays(home: 
     (reason,) = leaks_of([leak, held[0]]).values()
     assert (reason.what, reason.held) == ("reply", 1)
     there, here = (split_of(chat, **HOLDOUT) for chat in (held[0], leak))
-    reject = leaked(leak, here, reason, held[0], there, NEAR)
+    reject = leaked(leak, here, reason, held[0], there)
     assert (reject["id"], reject["rule"], reject["found"]) == (leak["id"], "leak", reply_of(held[0]))
     assert reject["expected"] == f"nothing of {there} chat {held[0]['id']} in {here}"
     assert fault("reject", reject) is None
@@ -73,7 +88,7 @@ def test_a_synthetic_chat_that_is_nearly_a_held_out_one_is_a_reject_that_names_i
     reasons = leaks_of([near, *TRAIN, *held])
     assert reasons[near["id"]].what == "near" and reasons[near["id"]].similarity == pytest.approx(16 / 20)
     home = split_of(held[1], **HOLDOUT)
-    reject = leaked(near, "train", reasons[near["id"]], held[1], home, NEAR)
+    reject = leaked(near, "train", reasons[near["id"]], held[1], home)
     assert (reject["found"], reject["expected"]) == (0.8, f"less than 0.8 of the trigrams of {home} chat {held[1]['id']} in train")
     assert leaks_of([just_not, *held])[just_not["id"]].what == "run", "17 words in a row, but less alike"
 
@@ -89,17 +104,73 @@ def test_thirteen_words_in_a_row_are_a_leak_and_twelve_are_none(speaker: int) ->
         reasons = leaks_of([leak, held])
         assert {reason.what for reason in reasons.values()} == expected
         if reasons:
-            assert leaked(leak, "train", reasons[leak["id"]], held, "test", NEAR)["found"] == " ".join(words[:13])
+            assert leaked(leak, "train", reasons[leak["id"]], held, "test")["found"] == " ".join(words[:13])
+
+
+def held_chat(*said: str) -> dict:
+    """A chat that the hold-out gives to test."""
+    return next(chat for n in range(100) if split_of(chat := make_chat(f"Now {n}, what?", *said), **HOLDOUT) == "test")
+
+
+def quotes_of(saying: str, count: int = COMMON + 1) -> list[dict]:
+    """Training chats that begin a reply so and go on each in their way."""
+    return list(train_chats(*([f"{saying} {prose(10 + number, 60)}"] for number in range(count))))
 
 
 def test_what_everybody_quotes_is_no_leak() -> None:
     saying = prose(3, 15)
-    held = next(chat for n in range(100) if split_of(chat := make_chat(f"Now {n}, what?", prose(2, 40) + " " + saying), **HOLDOUT) == "test")
-    quotes = [train_chat(f"{saying} {prose(10 + number, 60)}") for number in range(COMMON + 1)]
+    held, quotes = held_chat(prose(2, 40) + " " + saying), quotes_of(saying)
     assert leaks_of([held, *quotes]) == {}
     figures, _ = proof_of([held, *quotes])
     assert (figures["shared_13grams"], figures["common_13grams"]) == (0, 3)
     assert [leak.what for leak in leaks_of([held, *quotes[:-1]]).values()] == ["run"] * COMMON
+
+
+@pytest.mark.parametrize(
+    "words, other, leaks", [(25, 40, False), (26, 40, True), (20, 20, False), (20, 19, True)], ids=["25", "26 in a row", "half", "more than half"]
+)
+def test_what_everybody_quotes_is_a_leak_where_it_is_much_of_a_held_out_turn(words: int, other: int, leaks: bool) -> None:
+    saying = prose(3, words)
+    chats = [held_chat(f"{saying} {prose(2, other)}"), *quotes_of(saying)]
+    assert [leak.what for leak in leaks_of(chats).values()] == ["run"] * (COMMON + 1 if leaks else 0)
+    assert proof_of(chats)[0]["shared_13grams"] == (words - 12 if leaks else 0)
+
+
+def test_a_whole_test_reply_in_many_training_chats_is_a_leak_in_each() -> None:
+    reply = prose(3, 40)
+    chats = [held_chat(reply), *quotes_of(reply, 15)]
+    assert len(leaks_of(chats)) == 15
+
+
+def test_one_users_many_chats_make_nothing_common() -> None:
+    saying = prose(3, 15)
+    quotes = list(train_chats(*([f"{saying} {prose(10 + number, 60)}"] for number in range(COMMON + 1)), kind="log", consent=True, group=GROUP))
+    assert len(leaks_of([held_chat(prose(2, 40) + " " + saying), *quotes])) == len(quotes) == COMMON + 1
+
+
+def test_a_reply_that_is_cut_in_two_is_found_all_the_same() -> None:
+    words = prose(3, 18).split()
+    held = held_chat(" ".join([*words, prose(2, 20)]))
+    halves = make_chat("Well?", " ".join(words[:9]), "And?", " ".join(words[9:]), kind="synthetic")
+    assert [leak.what for leak in leaks_of([halves, held]).values()] == ["run"]
+    assert leaked(halves, "train", leaks_of([halves, held])[halves["id"]], held, "test")["found"] == " ".join(words[:13])
+
+
+def test_stress_by_underscores_hides_nothing() -> None:
+    words = prose(3, 13).split()
+    held = held_chat(" ".join(words))
+    stressed = make_chat("Well?", " ".join([f"_{words[0]}_", *words[1:]]), kind="synthetic")
+    assert [leak.what for leak in leaks_of([stressed, held]).values()] == ["reply"]
+
+
+def test_a_reject_names_no_run_that_everybody_quotes() -> None:
+    saying, own = prose(3, 15), prose(4, 13)
+    held = held_chat(f"{saying} {prose(2, 40)} {own}")
+    chats = [held, *quotes_of(saying), make_chat("Well?", f"{saying} {prose(90, 30)} {own}", kind="synthetic")]
+    (leak,) = leaks_of(chats).values()
+    found = table(chats)
+    reject = _leaked(chats[-1], "train", leak, held, "test", NEAR, common_runs(found, chats.__getitem__))
+    assert reject["found"] == own
 
 
 def test_another_characters_chat_may_not_carry_a_reply_over_either() -> None:
@@ -156,6 +227,7 @@ def test_the_proof_counts_what_is_shared_and_names_the_pair() -> None:
     figures, proof = proof_of(chats, ["train"] * 3 + ["validation", "test", "test"])
     assert {name: figures[name] for name in ZERO} == {
         "shared_chats": 1,  # the first of train, in validation
+        "shared_groups": 1,
         "shared_replies": 2,  # its reply, and the twin's
         "shared_openings": 1,
         "shared_13grams": 16,  # 8 runs in each of two replies of 20 words

@@ -84,16 +84,17 @@ def test_who_meets_whom_and_what_is_shared_is_what_looking_tells(sets, but, boun
         assert all(b % 2 == 1 and sets[a] & sets[b] - but for a, b in pairs.items())
         values = ragged([set().union(*together.values())], np.uint64).values
         assert meeting.shared(column, ones, ~ones, left).tolist() == sorted(values.tolist())
-        counts = {one: sum(one in sets[a] for a in range(0, len(sets), 2)) for one in but}
+        groups = np.arange(len(sets)) // 4  # two and two of those looked at
+        counts = {one: len({a // 4 for a in range(0, len(sets), 2) if one in sets[a]}) for one in but}
         frequent = ragged([{one for one, count in counts.items() if count > bound}], np.uint64).values
-        assert meeting.in_more_than(column, ones, left, bound).tolist() == sorted(frequent.tolist())
+        assert meeting.in_more_than(column, ones, left, bound, groups).tolist() == sorted(frequent.tolist())
 
 
 def test_a_value_that_stands_twice_in_one_chat_counts_once() -> None:
     column = Ragged(np.array([5, 5, 5, 7, 5], np.uint64), np.array([0, 3, 5]))
     wanted = np.array([5, 7], np.uint64)
-    assert meeting.in_more_than(column, np.ones(2, bool), wanted, 1).tolist() == [5]
-    assert meeting.in_more_than(column, np.ones(2, bool), wanted, 2).tolist() == []
+    assert meeting.in_more_than(column, np.ones(2, bool), wanted, 1, np.arange(2)).tolist() == [5]
+    assert meeting.in_more_than(column, np.ones(2, bool), wanted, 2, np.arange(2)).tolist() == []
 
 
 @settings(deadline=None, max_examples=200)

@@ -49,6 +49,7 @@ def test_every_chat_is_in_one_split_or_rejected(project: Project) -> None:
         "groups_test_upper": 5,
         "test_sherlock-holmes": 4,
         "shared_chats": 0,
+        "shared_groups": 0,
         "shared_replies": 0,
         "shared_openings": 0,
         "shared_13grams": 0,

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from stages.common.chats import normal, opening
 from stages.common.errors import UserError
+from stages.common.holdout import SPLITS, split_of
 from stages.common.schemas import fault
 from stages.split import replay
 from stages.split.draw import drawn, ranks, replayed
 from stages.split.training import chosen
-from tests.chats import plain_chat
-from tests.project import ROOT
+from tests.chats import HOLDOUT, chats_in, jsonl, plain_chat
+from tests.project import ROOT, Project
 from tests.split.table import table
 
 IDS = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=60, unique=True)
@@ -121,3 +122,28 @@ def test_a_line_that_is_no_plain_chat_is_told_with_its_place(tmp_path: Path, bad
 def test_a_folder_without_chats_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="split.replay_share is set and .* has no chat"):
         replay.candidates(5, 10, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["mine.json", "mine.JSONL", "more/mine.jsonl"], ids=["json", "capitals", "a folder"])
+def test_what_would_not_be_read_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "README.md").write_text("Plain chats.")
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=f"{tmp_path / name.partition('/')[0]}: not read; plain chats stand in files"):
+        list(replay.read(tmp_path))
+
+
+def test_a_plain_chat_that_leaks_is_replaced_by_the_next(project: Project) -> None:
+    chats = [chat for name in SPLITS for chat in chats_in(name, 4)]
+    held = next(chat for chat in chats if split_of(chat, **HOLDOUT) == "test")
+    project.write("data/filtered/chats.jsonl", jsonl(chats))
+
+    def plain(number: int, reply: str) -> dict:
+        return {"license": "MIT", "conversations": [{"from": "human", "value": f"What is {number}?"}, {"from": "gpt", "value": reply}]}
+
+    project.set("split.replay_share", 0.5)
+    for leaking in range(9):
+        own = [plain(number, held["conversations"][2]["value"] if number == leaking else f"The number {number} of nine.") for number in range(9)]
+        project.write("data/replay/mine.jsonl", jsonl(own))
+        assert project.run("split").returncode == 0
+        assert project.metrics("split")["train_replay"] == 4

@@ -27,6 +27,7 @@ WRITTEN = plain_chat(5, kind="synthetic", parents=[chat["id"] for chat in PARENT
     "visitor": "a young cabman"
 }
 TWIN = plain_chat(6, kind="synthetic", parents=[PARENTS[1]["id"]], scenario="fog", teacher="writer", request="cd" * 32)
+PLAIN = plain_chat(8, character="plain", kind="replay", file="data/replay/plain.jsonl", line=3)
 FILES = {
     "data/curated/chats.jsonl": jsonl([*PARENTS, TESTED, LEAKED, LONG]),
     "data/curated/rejects.jsonl": jsonl([{"file": "data/raw/log.jsonl", "line": 9, "rule": "turns", "found": "none", "expected": "an exchange"}]),
@@ -37,7 +38,7 @@ FILES = {
     "data/filtered/rejects.jsonl": jsonl(
         [{"id": TWIN["id"], "rule": "duplicate.near", "found": WRITTEN["id"], "expected": "less than 0.8 of the trigrams in common, not 0.912", "chat": TWIN}]
     ),
-    "data/splits/train.jsonl": jsonl([*PARENTS, CUT, WRITTEN]),
+    "data/splits/train.jsonl": jsonl([*PARENTS, CUT, WRITTEN, PLAIN]),
     "data/splits/validation.jsonl": "",
     "data/splits/test.jsonl": jsonl([TESTED]),
     "data/splits/rejects.jsonl": jsonl(
@@ -177,3 +178,14 @@ def test_a_broken_line_is_one_sentence_and_hostile_text_does_nothing_to_a_termin
     assert len(said) == 5 and all(line.isprintable() and len(line) < 600 for line in said)
     (folder / "data/filtered/rejects.jsonl").write_text(f'{{"id": "{TESTED["id"]}", ', encoding="utf-8")
     assert refused(folder, TESTED["id"]).startswith("data/filtered/rejects.jsonl:1: not JSON: ")
+
+
+@pytest.mark.parametrize("asked", [PLAIN["id"], "data/replay/plain.jsonl:3"], ids=["id", "line"])
+def test_a_plain_chat_comes_in_with_split(folder: Path, asked: str) -> None:
+    done = explain(folder, asked)
+    assert done.returncode == 0
+    assert done.stdout.splitlines() == [
+        PLAIN["id"],
+        "split: a plain chat, drawn from data/replay/plain.jsonl:3 for split.replay_share",
+        "split: train, data/splits/train.jsonl:5",
+    ]

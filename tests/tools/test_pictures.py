@@ -79,7 +79,9 @@ def test_every_dependency_between_stages_is_an_arrow_or_a_path_of_arrows():
 
 def test_only_the_arrows_kept_on_purpose_are_implied_by_a_longer_path():
     drawn = {pair for pair in arrows(pipeline.draw(DVC)) if pair[0] in DVC["stages"]}
-    expected = "base-filter base-train base-merge curate-synthesize synthesize-filter filter-split split-train split-evaluate train-answer train-merge answer-evaluate"
+    expected = (
+        "base-filter base-train base-merge curate-synthesize synthesize-filter filter-split split-train split-evaluate train-answer train-merge answer-evaluate"
+    )
     assert drawn == {tuple(pair.split("-")) for pair in expected.split()}
 
 
