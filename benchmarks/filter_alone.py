@@ -47,7 +47,7 @@ def main() -> None:
             judge(talk, by.limits, off)
         at = lap("repetition", at)
         columns.append(shingles(words))
-        banded.append(bands(columns[-1]))
+        banded.append(bands(columns[-1], params["filter.near_duplicate"]))
         lap("signatures", at)
     at = time.monotonic()
     starts = np.concatenate([[0], np.cumsum(np.concatenate([np.diff(column.starts) for column in columns]))])

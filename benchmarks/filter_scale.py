@@ -35,7 +35,7 @@ from stages.common import characters, environments
 from stages.common.errors import UserError, run
 from stages.common.files import sha256
 from stages.common.shingles import WORDS
-from stages.filter.near_duplicates import BANDS, MINIMA
+from stages.filter.near_duplicates import shape
 
 ROOT = Path(__file__).resolve().parents[1]
 THRESHOLD = 0.8
@@ -193,8 +193,9 @@ def measure_peer(folder: Path, plan: Plan, alike: np.ndarray, ours: Cost) -> Non
     with open(peer / "texts" / "texts.jsonl", "wb") as file:
         file.writelines(texts(folder / "data" / "curated" / "chats.jsonl"))
 
-    print(f"datatrove: one core, runs of {WORDS} words, {BANDS} buckets of {MINIMA} hashes, which is ours too", flush=True)
-    settings = [str(number) for number in (WORDS, BANDS, MINIMA)]
+    buckets, hashes = shape(THRESHOLD)
+    print(f"datatrove: one core, runs of {WORDS} words, {buckets} buckets of {hashes} hashes, which is ours too", flush=True)
+    settings = [str(number) for number in (WORDS, buckets, hashes)]
     cost = process_tree.measure([str(python), str(ROOT / "benchmarks" / "datatrove_peer.py"), str(peer), *settings], folder)
     seconds = json.loads((peer / "peer.json").read_text())
     rest = sum(seconds[step] for step in ("buckets", "cluster", "filter"))

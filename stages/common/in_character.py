@@ -6,6 +6,7 @@ Whole phrases, never single words: word lists drop real prose ("offensive" and "
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -54,7 +55,7 @@ ASSISTANT = {
     ),
     "refusal": (
         r"i(?: a|')m (?:really |very |so )?sorry,? (?:but )?i(?: can(?:not|'t)|(?: a|')m unable to|(?: a|')m not able to) (?:assist|help|comply|do (?:that|this)|fulfil|provide|engage|continue|discuss|answer|generate|share (?:that|this|such))",
-        r"i(?: can(?:not|'t)|'m unable to| am unable to) (?:assist|help (?:you )?with|comply|fulfil|provide (?:you with )?(?:information|assistance)|engage in|generate)",
+        r"i(?: can(?:not|'t)|'m unable to| am unable to) (?:assist(?: you\b| with\b| in\b|(?=[.,;!?\n]|$))|help (?:you )?with|comply|fulfil|provide (?:you with )?(?:information|assistance)|engage in|generate)",
         r"i(?: a|')m not able to (?:assist|help|provide)",
         r"i apologi[sz]e,? but (?:as an?|i (?:can(?:not|'t)|am unable|am not able|must decline))",
         r"i must (?:respectfully |politely )?decline to (?:provide|generate|engage in|assist|write|create)",
@@ -84,7 +85,7 @@ ASSISTANT = {
         r"if you have any (?:more|other|further|additional) (?:questions|queries|concerns)[^.!?\n]{0,40}(?:hesitate|feel free|let me know|i(?: a|')m here|please|just ask)",
         r"(?:don't|do not) hesitate to (?:reach out|contact|let me know)",
         r"thank you for (?:reaching out|sharing your|providing|contacting)",
-        r"i hope (?:this|that) (?:helps|email finds)",
+        r"i hope (?:this|that) (?:helps(?=[.,;!?:\n]|$| you\b| clarif| answer)|email finds)",
         r"(?:that's|that is|what) a (?:great|fantastic) question",
         r"have a (?:nice|great|fantastic) (?:day|weekend)\b",
     ),
@@ -97,6 +98,7 @@ BREAKS = {
         r"\(out of character\b|^out of character[:)]",
         r"\[(?:scene|setting|end|narrator|narration|fade|cut to)\b",
         r"\b(?:break|breaking|broke|stay|staying|remain|remaining)(?: in| out of)? character\b",
+        r"\b(?:response|reply|answer) in character\b|\bin-character (?:response|reply|answer)\b",
         r"\bmy character would\b|\b(?:this|our) role-?play\b",
     ),
     "playing": (
@@ -174,10 +176,10 @@ _APART = bytes(byte if 97 <= byte <= 122 else 32 for byte in range(256))
 
 
 class _Said:
-    """A reply as the patterns see it, with straight quotes, and what the triggers are looked for in: its lower case and the words of that."""
+    """A reply as the patterns see it, in plain letters, and what the triggers are looked for in: its lower case and the words of that."""
 
     def __init__(self, reply: str):
-        self.text = straight(reply)
+        self.text = _plain(reply)
         self.lower = self.text.lower()
         self.words = self.lower.encode(errors="replace").translate(_APART).decode().split()
 
@@ -240,11 +242,17 @@ class _Families:
 
 _ASSISTANT, _BREAKS = _Families(ASSISTANT), _Families(BREAKS)
 _CURLY = str.maketrans("\u2018\u2019\u201c\u201d", "''\"\"")
+_NO_WIDTH = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"))
 
 
 def straight(text: str) -> str:
     """Curly quotes made straight, so that "I'm" matches however it is written."""
     return text if text.isascii() else text.translate(_CURLY)
+
+
+def _plain(text: str) -> str:
+    """Also wide letters made narrow, and characters without width left out: places in it are not those in the text."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", straight(text).translate(_NO_WIDTH))
 
 
 def assistant_speech(reply: str) -> tuple[str, str] | None:

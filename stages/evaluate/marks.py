@@ -26,6 +26,8 @@ def marks(answer: str, name: str) -> tuple[Mark, ...]:
         if hit:
             family, words = hit
             # The rules look at straight quotes; those take the same places as the curly ones.
-            start = max(in_character.straight(answer).find(words), 0)
+            start = in_character.straight(answer).find(words)
+            if start < 0:  # letters without width, or wide ones, stand in it
+                start, words = 0, answer
             found.append(Mark(family, start, start + len(words)))
     return tuple(sorted(found, key=lambda mark: (mark.start, mark.end, mark.family)))

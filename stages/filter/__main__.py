@@ -17,6 +17,7 @@ from stages.common.params import load
 from stages.filter.balance import Row, capped, steered
 from stages.filter.duplicates import duplicates
 from stages.filter.findings import findings
+from stages.filter.language import known_languages, unknown_languages
 from stages.filter.page import page
 from stages.filter.rules import RULES
 from stages.filter.survey import KINDS, SPLITS, Survey, Terms, joined, survey
@@ -30,12 +31,15 @@ def main() -> None:
     children.end_with_caller()
     params = load("filter")
     parts = [piece for path in INCOMING for piece in rows.pieces(path)]
-    looked = rows.over(parts, partial(survey, terms=terms(params)))
+    looked = rows.over(parts, partial(survey, terms=terms(params), near=params["filter.near_duplicate"]))
+    if not parts:
+        raise UserError(f"no chat in {' and '.join(INCOMING)}; run dvc repro, or see curate.sources in params.yaml")
     found = joined(list(tqdm(looked, "filter", len(parts), unit=" pieces", delay=3)))
     drops = found.drops | duplicates(found, params["filter.near_duplicate"])
     drops |= balanced(found, drops, params)
     if len(drops) == len(found):
-        raise UserError(f"filter dropped all {len(found)} chats; see {REJECTS} of the last good run, or loosen filter.* in params.yaml")
+        rules = ", ".join(f"{rule} {count}" for rule, count in Counter(drop.rule for drop in drops.values()).most_common())
+        raise UserError(f"filter would drop all {len(found)} chats: {rules}; loosen filter.* in params.yaml, or look at what comes in")
     with lines_of(found) as line, new_files(KEPT, REJECTS, REPORT, METRICS) as (kept, rejects, report, metrics):
         write(found, drops, line, adder(kept), adder(rejects))
         report.write(page(findings(found, drops, lambda number: orjson.loads(line(number)))).encode())
@@ -49,6 +53,8 @@ def terms(params: Mapping) -> Terms:
     off = frozenset(params["filter.off"])
     if unknown := sorted(off - set(RULES)):
         raise UserError(f"params.yaml: filter.off names {', '.join(unknown)}; the rules are {', '.join(RULES)}")
+    if unknown := unknown_languages(params["filter.languages"] or ()):
+        raise UserError(f"params.yaml: filter.languages names {', '.join(unknown)}; known are {', '.join(sorted(known_languages()))}")
     limits = Limits(**{name: params[f"filter.{name}"] for name in Limits.__dataclass_fields__})
     holdout = params["holdout.seed"], params["holdout.validation"], params["holdout.test"]
     roles = {name: role(card) for name, card in characters.read_all().items()}

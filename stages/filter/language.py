@@ -8,10 +8,9 @@ words first.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
-from stages.common.errors import UserError
 from stages.filter.talk import Drop, Limits, Talk
 
 SMALL_WORDS: Mapping[str, frozenset[str]] = {
@@ -58,17 +57,24 @@ def excerpt(replies: Sequence[str]) -> str:
 
 
 def other_language(text: str, wanted: Sequence[str]) -> str | None:
-    """The language of a text (ISO 639-1, of rarer ones ISO 639-3) where that is clearly none of those wanted, else None.
-
-    Raises UserError where the library knows none of those wanted.
-    """
+    """The language of a text (ISO 639-1, of rarer ones ISO 639-3) where that is clearly none of those wanted, all known ones, else None."""
     size = len(text.encode(errors="replace"))
     if size < LEAST:
         return None
     ranked = identifier().rank(text)
-    if not (ahead := [ranked[0][1] - score for name, score in ranked if name in wanted]):
-        raise UserError(f"params.yaml: filter.languages is {', '.join(wanted)}; known are {', '.join(sorted(name for name, _ in ranked))}")
-    return ranked[0][0] if min(ahead) > CLEAR * size else None
+    ahead = min(ranked[0][1] - score for name, score in ranked if name in wanted)
+    return ranked[0][0] if ahead > CLEAR * size else None
+
+
+def unknown_languages(wanted: Iterable[str]) -> list[str]:
+    """Those of the wanted that no chat could be found to be in. The library is asked only for those that the table of small words lacks: it takes a while to load."""
+    others = sorted(set(wanted) - set(SMALL_WORDS))
+    return sorted(set(others) - known_languages()) if others else []
+
+
+def known_languages() -> set[str]:
+    """All that the library tells apart."""
+    return {name for name, _ in identifier().rank("")}
 
 
 @cache

@@ -2,7 +2,7 @@
 
 Similarity is the Jaccard of the sets of word trigrams of what the character says, in normal form. MinHash: Broder 1997; banding: Leskovec, Rajaraman,
 Ullman, "Mining of Massive Datasets", chapter 3.4: a pair of similarity s shares one of B bands of R minima with probability 1 - (1 - s^R)^B, which is 0.9997
-for s = 0.8, R = 5 and B = 20, and 0.03 B at most for s = 0.5.
+for s = 0.8, R = 5 and B = 20. The lower the similarity that is looked for, the fewer minima make a band (`shape`).
 
 Thousands of chats of one template share bands without being alike, and to compare all pairs of them would take hours. In such a crowd only those are compared
 that share a rare shingle, by prefix filtering (Bayardo, Ma, Srikant 2007; Xiao et al. 2008, PPJoin): with the shingles of all in one order, two sets x and y of
@@ -19,21 +19,29 @@ from rensa import RMinHash
 
 from stages.common.shingles import MIX, Shingles, jaccard
 
-BANDS, MINIMA = 20, 5
+MINIMA = 100  # of a chat's shingles, each under a permutation of its own
+SHAPES = ((0.75, 20, 5), (0.65, 25, 4), (0.0, 33, 3))
+"""(from which similarity on, bands, minima in each). Pairs of just that similarity are found with probability 0.9956, 0.9927, and of 0.5, the least that
+filter.near_duplicate may be, 0.988."""
 SEED = 1997  # of the permutations
 CROWD = 200  # chats that share a band, from which on rare shingles are asked
 COUNTER_BITS = 22  # shingles are counted by so many first bits: any one order will do
 
 
-def bands(column: Shingles) -> np.ndarray:
-    """Each chat's bands, (chats, BANDS) of 64 bits: equal where all minima of a band are. Chats without a word have zeros, which are nobody's twins."""
-    count = len(column.starts) - 1
+def shape(threshold: float) -> tuple[int, int]:
+    """(bands, minima in each) that find the pairs alike by a threshold or more."""
+    return next((count, size) for least, count, size in SHAPES if threshold >= least)
+
+
+def bands(column: Shingles, threshold: float) -> np.ndarray:
+    """Each chat's bands, (chats, bands) of 64 bits: equal where all minima of a band are. Chats without a word have zeros, which are nobody's twins."""
+    count, (number, size) = len(column.starts) - 1, shape(threshold)
     if not len(column.hashes):
-        return np.zeros((count, BANDS), np.uint64)
-    digests = RMinHash.digest_matrix_from_flat_token_hashes(column.hashes.astype(np.uint64), column.starts.astype(np.uint64), BANDS * MINIMA, SEED)
-    minima = np.array(digests.to_rows(), np.uint64).reshape(count, BANDS, MINIMA)
-    found = np.ones((count, BANDS), np.uint64)
-    for place in range(MINIMA):
+        return np.zeros((count, number), np.uint64)
+    digests = RMinHash.digest_matrix_from_flat_token_hashes(column.hashes.astype(np.uint64), column.starts.astype(np.uint64), MINIMA, SEED)
+    minima = np.array(digests.to_rows(), np.uint64)[:, : number * size].reshape(count, number, size)
+    found = np.ones((count, number), np.uint64)
+    for place in range(size):
         found = (found ^ (found >> np.uint64(31)) ^ minima[:, :, place]) * MIX
     found[np.diff(column.starts) == 0] = 0
     return found

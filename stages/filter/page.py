@@ -10,7 +10,8 @@ from urllib.parse import quote
 from stages.common.histograms import bin_axis, histogram
 from stages.common.html_page import counted, document, marked, number, percent, text
 from stages.common.page_style import STYLE
-from stages.filter.passages import Span, excerpt, places
+from stages.filter.marks import marks
+from stages.filter.passages import Span, excerpt
 from stages.filter.words_used import EDGES, Lengths, Overused, Variety
 
 OWN_STYLE = Path(__file__).with_suffix(".css")
@@ -188,9 +189,9 @@ def _dropped(findings: Findings) -> str:
 
 def _chat(one: Example) -> str:
     # What is forbidden to the character may be said to him: the visitor's words are marked only where the character's hold nothing.
-    spans = places([words if speaker == "gpt" else "" for speaker, words in one.turns], one.found)
+    spans = marks([words if speaker == "gpt" else "" for speaker, words in one.turns], one.rule, one.found)
     if not any(spans):
-        spans = places([words for _, words in one.turns], one.found)
+        spans = marks([words for _, words in one.turns], one.rule, one.found)
     first = next((turn for turn, found in enumerate(spans) if found), 0)
     start = max(0, min(first - TURNS // 2, len(one.turns) - TURNS))
     turns = [_turn(speaker, words, found) for (speaker, words), found in list(zip(one.turns, spans, strict=True))[start : start + TURNS]]

@@ -74,8 +74,11 @@ def context_of(folder: str, limit: int) -> Context:
     return Context(folder, limit)
 
 
-def survey(piece: rows.Piece, terms: Terms) -> Survey:
-    """Look at the chats of a piece. Raises UserError for one that is no chat, or of a character without a card."""
+def survey(piece: rows.Piece, terms: Terms, near: float) -> Survey:
+    """Look at the chats of a piece, of which those are to be found that are alike by `near` or more.
+
+    Raises UserError for one that is no chat, of a character without a card, or of a kind that comes in later.
+    """
     starts, ends, ids, characters, scenarios, splits, kinds, words, replies, said, texts = [], [], [], [], [], [], [], [], [], [], []
     drops: dict[int, Drop] = {}
     cut: dict[int, bytes] = {}
@@ -85,6 +88,8 @@ def survey(piece: rows.Piece, terms: Terms) -> Survey:
     for (start, end, chat), fits in zip(read, fit, strict=True):
         if chat["character"] not in terms.roles:
             raise UserError(f"{piece.path}: chat {chat['id']} is of {chat['character']}, who has no character card; cards: {', '.join(terms.roles)}")
+        if chat["source"]["kind"] not in KINDS:
+            raise UserError(f"{piece.path}: chat {chat['id']} is of source kind {chat['source']['kind']}; expected {', '.join(KINDS)}")
         if not fits:
             if shorter := fitted(chat, context):
                 chat, cut[len(ids)] = shorter, to_json(shorter)
@@ -109,7 +114,7 @@ def survey(piece: rows.Piece, terms: Terms) -> Survey:
     return Survey(
         [piece.path], np.zeros(len(ids), np.uint8), np.array(starts, np.int64), np.array(ends, np.int64), ids, characters, scenarios,
         np.array(splits, np.uint8), np.array(kinds, np.uint8), np.array(words, np.int32), np.array(replies, np.int32),
-        np.array(said, np.uint64), column, bands(column), drops, cut,
+        np.array(said, np.uint64), column, bands(column, near), drops, cut,
     )  # fmt: skip
 
 
@@ -141,8 +146,9 @@ def joined(parts: list[Survey]) -> Survey:
 
 
 def best_first(found: Survey) -> np.ndarray:
-    """The numbers of the chats that no rule has dropped, in the order in which one is kept before another; the id decides between equals."""
+    """The numbers of the chats that no rule has dropped, in the order in which one is kept before another; the id decides between equals, and then who was not cut."""
     left = np.array([number for number in range(len(found)) if number not in found.drops], np.int64)
     names = np.array([found.ids[number] for number in left.tolist()])
-    order = np.lexsort((names, -found.words[left], found.kind[left], found.split[left]))
+    cut = np.array([number in found.cut for number in left.tolist()], bool)
+    order = np.lexsort((cut, names, -found.words[left], found.kind[left], found.split[left]))
     return left[order]

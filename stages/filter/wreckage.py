@@ -70,3 +70,10 @@ def broken(text: str) -> dict[str, int]:
     if "\\" in text:
         found["escape"] = sum(map(len, _ESCAPE.findall(text)))
     return {kind: count for kind, count in found.items() if count}
+
+
+def wrecks(text: str) -> list[tuple[int, int]]:
+    """(first character, character after the last) of each broken place, in order."""
+    hits = [hit for pattern in (_BROKEN, _TERMINAL, _MOJIBAKE, _ESCAPE) for hit in pattern.finditer(text)]
+    hits += [hit for hit in _ENTITY.finditer(text) if hit.group()[1] == "#" or hit.group()[1:] in html5]
+    return sorted(hit.span() for hit in hits)

@@ -312,3 +312,39 @@ def test_a_line_of_a_million_characters_takes_seconds_and_not_hours(unit: str) -
     assistant_speech(line)
     character_break(line, NAME)
     assert time.perf_counter() - began < 8  # quadratic time would be hours
+
+
+@pytest.mark.parametrize(
+    "said", ["As an A\u200bI language mo\u200bdel I think so.", "As an ＡＩ language model I think so.", "As an\u00a0AI language\u00a0model I think so."]
+)
+def test_letters_that_look_alike_or_have_no_width_hide_nothing(said: str) -> None:
+    assert assistant_speech(said)[0] == "identity"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I cannot assist a murderer to his freedom, sir.",
+        "I hope that helps the poor widow; the sum is small.",
+        "My answer, in the character of a friend, is no.",
+    ],
+)
+def test_a_gentleman_may_say(said: str) -> None:
+    assert assistant_speech(said) is None and character_break(said, "Sherlock Holmes") is None
+
+
+@pytest.mark.parametrize(
+    ("said", "family"),
+    [
+        ("I cannot assist with that.", "refusal"),
+        ("I can't assist you, friend.", "refusal"),
+        ("I hope this helps!", "service"),
+        ("I hope that helps.", "service"),
+    ],
+)
+def test_an_assistant_says(said: str, family: str) -> None:
+    assert assistant_speech(said)[0] == family
+
+
+def test_a_response_in_character_is_announced_by_somebody_else() -> None:
+    assert character_break("Certainly! Here is a response in character: The fog is thick.", "Sherlock Holmes")[0] == "stage_talk"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stages.common import rows
 from stages.common.holdout import split_of
-from stages.common.shingles import jaccard, shingles
+from stages.common.shingles import Shingles, jaccard, shingles
 from stages.filter import near_duplicates
 from stages.filter.duplicates import duplicates
 from stages.filter.near_duplicates import bands, twins
@@ -25,17 +25,17 @@ from tests.tokenizer import lay_out
 NUMBER = 0  # of a plain chat that falls to train in every kind of source
 
 
-def surveyed(folder: Path, chats: list[dict]) -> Survey:
+def surveyed(folder: Path, chats: list[dict], near: float = 0.8) -> Survey:
     base = lay_out(folder / "base")
     terms = Terms({"sherlock-holmes": Role("Sherlock Holmes")}, limits(), frozenset(), tuple(HOLDOUT.values()), (str(base), 4096))
     path = folder / "chats.jsonl"
     path.write_text(jsonl(chats), encoding="utf-8")
-    return joined([survey(piece, terms) for piece in rows.pieces(path, 4000)])
+    return joined([survey(piece, terms, near) for piece in rows.pieces(path, 4000)])
 
 
 def dropped(folder: Path, chats: list[dict], near: float = 0.8) -> dict[str, tuple[str, str | float]]:
     """{id of a dropped chat: (rule, id of the one that is kept)}."""
-    found = surveyed(folder, chats)
+    found = surveyed(folder, chats, near)
     assert not found.drops
     return {chats[number]["id"]: (drop.rule, drop.found) for number, drop in duplicates(found, near).items()}
 
@@ -134,7 +134,7 @@ def test_shingles_are_the_set_of_trigrams(given_texts: list[list[str]]) -> None:
 
 def test_texts_without_words_are_nobodys_twins() -> None:
     column = shingles([[], [], ["a"]])
-    assert twins(bands(column), np.arange(3), 0.8, column) == {}
+    assert twins(bands(column, 0.8), np.arange(3), 0.8, column) == {}
 
 
 def test_of_planted_twins_hardly_one_is_missed_and_none_is_wrong() -> None:
@@ -144,7 +144,7 @@ def test_of_planted_twins_hardly_one_is_missed_and_none_is_wrong() -> None:
     copies = [[f"x{draw.randrange(3000)}" if draw.random() < share else word for word in text] for text in words for share in [draw.uniform(0.0, 0.08)]]
     column = shingles(words + copies)
     alike = {2000 + number for number in range(2000) if jaccard(column.of(number), column.of(2000 + number)) >= 0.8}
-    found = twins(bands(column), np.arange(4000), 0.8, column)
+    found = twins(bands(column, 0.8), np.arange(4000), 0.8, column)
     assert 500 < len(alike) < 1500
     assert set(found) <= alike and len(found) >= 0.98 * len(alike)
     assert all(kept == number - 2000 for number, (kept, _) in found.items())
@@ -158,7 +158,7 @@ def test_thousands_of_chats_of_one_template_are_no_quadratic_work_and_the_twins_
     assert 0.55 < jaccard(column.of(0), column.of(1)) < 0.65 < 0.95 < jaccard(column.of(0), column.of(2000))
     pairs = []
     monkeypatch.setattr(near_duplicates, "jaccard", lambda one, other: pairs.append(1) or jaccard(one, other))
-    found = twins(bands(column), np.arange(2200), 0.8, column)
+    found = twins(bands(column, 0.8), np.arange(2200), 0.8, column)
     assert {number: kept for number, (kept, _) in found.items()} == {2000 + place: 10 * place for place in range(200)}
     assert len(pairs) < 20_000  # of two million
 
@@ -168,5 +168,35 @@ def test_ten_thousand_near_copies_of_one_chat_are_no_quadratic_work(monkeypatch:
     column = shingles([[*words[:place], "other", *words[place + 1 :]] for place in range(200)] * 50)
     pairs = []
     monkeypatch.setattr(near_duplicates, "jaccard", lambda one, other: pairs.append(1) or jaccard(one, other))
-    assert len(twins(bands(column), np.arange(10_000), 0.8, column)) == 9_999
+    assert len(twins(bands(column, 0.8), np.arange(10_000), 0.8, column)) == 9_999
     assert len(pairs) < 20_000
+
+
+@pytest.mark.parametrize("near", [0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.95])
+def test_pairs_just_above_the_bound_are_found_whatever_it_is(near: float) -> None:
+    """Fewer minima make a band where less likeness is asked for."""
+    draw = np.random.default_rng(5)
+    shared, pairs = 400, 300
+    own = int(shared * (1 / near - 1))  # of one of a pair: shared / (shared + own) is just above the bound
+    texts = []
+    for _ in range(pairs):
+        words = draw.integers(0, 2**32, shared + own).tolist()
+        texts += [words[:shared], words]
+    column = Shingles(np.concatenate([np.sort(np.array(text, np.uint32)) for text in texts]), np.concatenate([[0], np.cumsum([len(text) for text in texts])]))
+    found = twins(bands(column, near), np.arange(2 * pairs), near, column)
+    assert len(found) >= 0.97 * pairs
+
+
+def test_of_two_of_one_id_the_one_that_was_not_cut_stays(tmp_path: Path) -> None:
+    long = [part for number in range(12) for part in (f"Question {number}?", prose(number, 60))]
+    whole, short = make_chat(*long, file="a", line=1), make_chat(*long[:4], file="a", line=2)
+    base = lay_out(tmp_path / "base")
+    for order in ([whole, short], [short, whole]):
+        (tmp_path / "chats.jsonl").write_text(jsonl(order), encoding="utf-8")
+        for limit in range(200, 4000, 10):
+            terms = Terms({"sherlock-holmes": Role("Sherlock Holmes")}, limits(), frozenset(), tuple(HOLDOUT.values()), (str(base), limit))
+            found = joined([survey(piece, terms, 0.8) for piece in rows.pieces(tmp_path / "chats.jsonl")])
+            if found.ids == [short["id"]] * 2:
+                break
+        (gone,) = duplicates(found, 0.8)
+        assert order[gone] is whole

@@ -76,6 +76,11 @@ def test_a_character_of_whom_nothing_is_left_is_told(project: Project) -> None:
     assert (done.returncode, done.stdout) == (0, "filter: every chat of watson was dropped; data/filtered/rejects.jsonl says why\n")
 
 
+def test_a_language_that_nobody_knows_is_refused_beside_one_that_is_known(project: Project) -> None:
+    project.set("filter.languages", ["en", "xx"])
+    assert laid_out(project).refused("filter").startswith("params.yaml: filter.languages names xx; known are ")
+
+
 def test_a_least_critique_drops_what_the_critic_scored_lower(project: Project) -> None:
     aspects = ("voice", "in_character", "coherence", "engagement", "length")
     chats = [{**plain_chat(40 + score, kind="synthetic"), "critique": {aspect: {"reason": "So.", "score": score} for aspect in aspects}} for score in (3, 4, 5)]
@@ -107,12 +112,14 @@ def test_the_order_in_which_chats_come_in_does_not_change_which_are_kept(project
         (CURATED, jsonl(GOLD[:2]) + "{oops\n", f"{CURATED}:3: not JSON: "),
         (SYNTHETIC, '{"id": 1}\n', f"{SYNTHETIC}:1: "),
         (CURATED, "\ufeff" + jsonl(GOLD), f"{CURATED}:1: not JSON: "),
-        (CURATED, jsonl([GOLD[6]]), "filter dropped all 1 chats"),
+        (CURATED, jsonl([GOLD[6]]), "filter would drop all 1 chats: length.short 1; loosen filter.*"),
         (CURATED, jsonl([plain_chat(1, character="watson")]), "watson"),
         (CURATED, jsonl([make_chat("Half @?", prose(40))]).replace("@", "\\ud800"), f"{CURATED}:1: "),
         (SYNTHETIC, jsonl([plain_chat(1)]).encode("utf-16"), f"{SYNTHETIC}"),
+        (CURATED, "", f"no chat in {CURATED} and {SYNTHETIC}; run dvc repro"),
+        (CURATED, jsonl([plain_chat(1, kind="replay")]), "of source kind replay; expected gold, log"),
     ],
-    ids=["not JSON", "no chat", "BOM", "nothing left", "no card", "half a character", "UTF-16"],
+    ids=["not JSON", "no chat", "BOM", "nothing left", "no card", "half a character", "UTF-16", "empty", "kind"],
 )
 def test_an_input_that_no_stage_wrote_is_one_sentence_and_leaves_earlier_outputs(project: Project, path: str, content: str | bytes, said: str) -> None:
     laid_out(project, synthetic=[] if path == CURATED else WRITTEN).write(path, content)

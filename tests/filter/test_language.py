@@ -8,9 +8,8 @@ import sys
 import pytest
 
 from stages.common.chats import normal
-from stages.common.errors import UserError
 from stages.common.files import read_jsonl
-from stages.filter.language import LEAST, SMALL_WORDS, excerpt, known_by_small_words, language, other_language
+from stages.filter.language import LEAST, SMALL_WORDS, excerpt, known_by_small_words, language, other_language, unknown_languages
 from stages.filter.talk import Drop
 from tests.chats import make_chat, prose
 from tests.filter.languages import HARD_ENGLISH, PROSE
@@ -65,9 +64,9 @@ def test_no_gold_chat_falls() -> None:
     assert [said for said in replies if other_language(excerpt(said), ("en",))] == []
 
 
-def test_a_language_that_nobody_knows_is_an_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(UserError, match="filter.languages is xx; known are .*, de, .*, fr, "):
-        judged(PROSE["fr"], languages=("xx",))
+def test_a_language_that_nobody_knows_is_named() -> None:
+    assert unknown_languages(["en", "fr", "xx", "qq"]) == ["qq", "xx"]
+    assert unknown_languages(["en", "de", "fr"]) == []
 
 
 def test_the_rule_is_in_the_stages_list_with_the_parameters_default() -> None:
