@@ -10,7 +10,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from stages.common import base_models, chats, checkpoints, children, environments
-from stages.common.errors import run
+from stages.common.errors import UserError, run
 from stages.common.files import new_folder, read_json, write_json, write_text
 from stages.common.params import load
 from stages.common.progress_file import eval_losses, read
@@ -34,9 +34,13 @@ def main() -> None:
         lines = finished(scratch) or train(scratch, params, bf16, gpu, handed, lock)
         losses, whole = eval_losses(lines), checkpoints.whole(scratch)
         kept = checkpoints.best({step: losses[step] for step in whole if step in losses}) if params["train.keep"] == "best" else max(whole)
+        try:
+            figures = progress.summary(lines, read_json(scratch / "finished.json")["trainable_parameters"], handed, kept)
+        except ValueError as error:
+            raise UserError(f"{error}; the log: {scratch / 'log.txt'}") from None
         keep(whole[kept], settled["config"])
         write_text("plots/train/checkpoints.csv", progress.checkpoints(lines))
-        write_json("metrics/train.json", progress.summary(lines, read_json(scratch / "finished.json")["trainable_parameters"], handed, kept))
+        write_json("metrics/train.json", figures)
 
 
 def finished(scratch: Path) -> list[dict] | None:

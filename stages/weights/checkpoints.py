@@ -41,7 +41,9 @@ class Checkpoints(TrainerCallback):
         if broken:  # logged before the step is saved: what is saved is good
             last = max(whole(self.folder), default=0)
             kept = f"the last good checkpoint is that of step {last}, in {self.folder}" if last else "there was no checkpoint yet"
-            give_up(self.folder, f"{broken[0]} is not a number at step {state.global_step}: training stopped; {kept}. Lower learning_rate, or look for broken chats")
+            give_up(
+                self.folder, f"{broken[0]} is not a number at step {state.global_step}: training stopped; {kept}. Lower learning_rate, or look for broken chats"
+            )
 
     def on_evaluate(self, args, state, control, **kwargs):
         control.should_save = state.global_step > 0
