@@ -46,7 +46,7 @@ def measure(name: str, config: dict, scratch: Path) -> dict[str, float]:
     """One run: its tokens a second, seconds and last loss."""
     folder = Path(config["output_dir"])
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "handed.json").write_text(json.dumps({name: len(read(path)) for name, path in SPLITS.items()}))
+    (folder / "terms.json").write_text(json.dumps({"chats": {name: len(read(path)) for name, path in SPLITS.items()}, "patience": None}))
     write_yaml(folder / "axolotl.yaml", config)
     settings = cpu_settings() if name == "ours" else {"OMP_NUM_THREADS": cpu_settings()["OMP_NUM_THREADS"]}
     with open(folder / "log.txt", "w") as log:

@@ -86,19 +86,23 @@ def _is_shell_command(pid: int) -> bool:
 
 
 @contextmanager
-def child(command: list[str], environment: dict[str, str], output: IO | None = None) -> Iterator[subprocess.Popen]:
+def child(
+    command: list[str], environment: dict[str, str], output: IO | None = None, grace: float = guard.GRACE_SECONDS, lock: int | None = None
+) -> Iterator[subprocess.Popen]:
     """Start `command` from the project's folder under a guard; when the block ends, however it ends, its whole tree is ended.
 
     `output` takes stdout and stderr; None leaves them on the terminal. The child stands in a session of its own, so that
-    Ctrl-C reaches the stage first.
+    Ctrl-C reaches the stage first. It is asked to end, and killed after `grace` seconds; with more than the usual, whoever of
+    its tree takes no notice of SIGTERM by itself goes on until then. `lock` is a file descriptor that the guard keeps open.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", "stages.common.guard", str(os.getpid()), *command],
+        [sys.executable, "-m", "stages.common.guard", str(os.getpid()), str(grace), *command],
         env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))},
         stdin=subprocess.DEVNULL,
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
         start_new_session=True,
+        pass_fds=() if lock is None else (lock,),
     )
     try:
         yield process
@@ -106,7 +110,7 @@ def child(command: list[str], environment: dict[str, str], output: IO | None = N
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(guard.GRACE_SECONDS + 2)
+                process.wait(grace + 2)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

@@ -62,11 +62,18 @@ def state(*parts: str) -> Path:
 
 
 @contextmanager
-def locked(key: Path) -> Iterator[None]:
-    """Hold the lock of one thing in the machine's state (KEY.lock beside it); others that want it wait."""
+def locked(key: Path, wait: bool = True) -> Iterator[int | None]:
+    """Hold the lock of one thing in the machine's state (KEY.lock beside it); others that want it wait.
+
+    Yields the lock's file descriptor: a child that inherits it holds the lock too, until it ends. Where somebody else has it and `wait` is false, yields None.
+    """
     with open(key.with_name(f"{key.name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield None
+        else:
+            yield lock.fileno()
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""`python -m stages.common.guard PARENT_PID COMMAND...`: runs a command and ends all its descendants when it, or its parent, ends.
+"""`python -m stages.common.guard PARENT_PID GRACE COMMAND...`: runs a command and ends all its descendants when it, or its parent, ends.
 
 vLLM and accelerate start processes of their own, which outlive a `kill -9` of whoever started them. The guard adopts orphans of
-its command (PR_SET_CHILD_SUBREAPER, Linux >= 3.4), watches the process that asked for it, and kills the whole tree when that is gone.
+its command (PR_SET_CHILD_SUBREAPER, Linux >= 3.4), watches the process that asked for it, and ends the whole tree when that is gone:
+by SIGTERM, and after GRACE seconds by SIGKILL.
 Standard library only: any interpreter can run it.
 """
 
@@ -77,16 +78,22 @@ def _signal(pid: int, number: int) -> None:
 
 
 def main() -> int:
-    parent, command = int(sys.argv[1]), sys.argv[2:]
+    parent, grace, command = int(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
+
+    def prepare() -> None:
+        end_with_parent()
+        if grace > GRACE_SECONDS:  # a launcher that ends at once would leave its workers no time
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
     adopt_orphans()
     stop = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda n, _frame: stop.append(n))
-    child = subprocess.Popen(command, preexec_fn=end_with_parent)
+    child = subprocess.Popen(command, preexec_fn=prepare)
     # Popen.poll reaps the command; orphans that we adopted are reaped in end_descendants.
     while child.poll() is None and not stop and os.getppid() == parent:
         time.sleep(POLL_SECONDS)
-    end_descendants(os.getpid())
+    end_descendants(os.getpid(), grace)
     if child.returncode is None:
         return 128 + (stop[0] if stop else signal.SIGKILL)
     return child.returncode if child.returncode >= 0 else 128 - child.returncode

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages.common import base_models, chats, children, environments
+from stages.common import base_models, chats, checkpoints, children, environments
 from stages.common.errors import UserError, run
-from stages.common.files import new_folder, read_json, sha256, write_json, write_text
+from stages.common.files import new_folder, read_json, write_json, write_text
 from stages.common.params import load
+from stages.common.progress_file import eval_losses, read
 from stages.train import axolotl, progress
 from stages.train.config import precision, render
+from stages.train.scratch import key, scratch_folder
 
 SPLITS = {"train": "data/splits/train.jsonl", "validation": "data/splits/validation.jsonl"}
 BASE = "models/base"
+ENVIRONMENT = "requirements/train.txt"  # another Axolotl does not go on with what one has begun
 
 
 def main() -> None:
@@ -29,17 +29,43 @@ def main() -> None:
     handed = {name: len(chats.read(path)) for name, path in SPLITS.items()}
     gpu = environments.has_gpu()
     bf16 = precision(params["bf16"], gpu, cpu_flags())
-    with scratch_folder(params, bf16) as scratch:
-        config = scratch / "axolotl.yaml"
-        write_yaml(config, render(params, str(base_models.weights_folder(BASE)), str(scratch), bf16, gpu))
-        write_json(scratch / "handed.json", handed)
-        lines = axolotl.train(config, scratch, gpu)
+    settled = {"config": render(params, BASE, "scratch", bf16, gpu), "patience": params["train.patience"]}
+    with scratch_folder(key(settled, base_models.fingerprint(BASE), (*SPLITS.values(), ENVIRONMENT))) as (scratch, lock):
+        lines = finished(scratch) or train(scratch, params, bf16, gpu, handed, lock)
+        losses, whole = eval_losses(lines), checkpoints.whole(scratch)
+        kept = checkpoints.best({step: losses[step] for step in whole if step in losses}) if params["train.keep"] == "best" else max(whole)
         try:
-            metrics = progress.summary(lines, read_json(scratch / "finished.json")["trainable_parameters"], handed)
+            figures = progress.summary(lines, read_json(scratch / "finished.json")["trainable_parameters"], handed, kept)
         except ValueError as error:
             raise UserError(f"{error}; the log: {scratch / 'log.txt'}") from None
-        keep(scratch, render(params, BASE, "scratch", bf16, gpu))
-    write_json("metrics/train.json", metrics)
+        keep(whole[kept], settled["config"])
+        write_text("plots/train/checkpoints.csv", progress.checkpoints(lines))
+        write_json("metrics/train.json", figures)
+
+
+def finished(scratch: Path) -> list[dict] | None:
+    """The progress lines of a run that was killed when all was trained; None of any other."""
+    return read(scratch / "progress.jsonl") if (scratch / "finished.json").exists() else None
+
+
+def train(scratch: Path, params: Mapping, bf16: bool, gpu: bool, handed: Mapping[str, int], lock: int) -> list[dict]:
+    """Train from the newest whole checkpoint, or from the start, and return the progress lines. Raises UserError where the run did not finish."""
+    begin = newest(scratch)
+    if begin:
+        print(f"train: goes on from step {begin.name.partition('-')[2]}, where an earlier run was interrupted", flush=True)
+    config = render(params, str(base_models.weights_folder(BASE)), str(scratch), bf16, gpu)
+    write_yaml(scratch / "axolotl.yaml", config | ({"resume_from_checkpoint": str(begin)} if begin else {}))
+    write_json(scratch / "terms.json", {"chats": handed, "patience": params["train.patience"]})
+    return axolotl.train(scratch / "axolotl.yaml", scratch, gpu, lock)
+
+
+def newest(scratch: Path) -> Path | None:
+    """The checkpoint to go on from; None where there is none. What a kill left of others is removed."""
+    whole = list(checkpoints.whole(scratch).values())
+    for path in scratch.glob("checkpoint-*"):
+        if path not in whole:
+            shutil.rmtree(path)
+    return whole[-1] if whole else None
 
 
 def cpu_flags() -> set[str]:
@@ -58,26 +84,11 @@ def write_yaml(path: Path, config: dict) -> None:
     write_text(path, text.getvalue())
 
 
-@contextmanager
-def scratch_folder(params: Mapping, bf16: bool) -> Iterator[Path]:
-    """An empty folder in the machine's state for this very run (config, data, base); one run at a time may have it.
-
-    Axolotl writes much more than an adapter, truncates its log on every command and keeps tokenized data: nothing of that belongs into a DVC out.
-    """
-    asked = json.dumps([render(params, base_models.fingerprint(BASE), "", bf16, False), *(sha256(path) for path in SPLITS.values())], sort_keys=True)
-    folder = environments.state("train") / hashlib.sha256(asked.encode()).hexdigest()[:16]
-    with environments.locked(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        yield folder
-        shutil.rmtree(folder)
-
-
-def keep(scratch: Path, config: dict) -> None:
-    """models/adapter/: the adapter, the config that anybody can run again, the tokenizer and the template it was trained with."""
+def keep(checkpoint: Path, config: dict) -> None:
+    """models/adapter/: the adapter of a checkpoint, the config that anybody can run again, the tokenizer and the template it was trained with."""
     with new_folder("models/adapter") as folder:
-        shutil.copyfile(scratch / "adapter_model.safetensors", folder / "adapter_model.safetensors")
-        adapter = read_json(scratch / "adapter_config.json") | {"base_model_name_or_path": BASE}
+        shutil.copyfile(checkpoint / "adapter_model.safetensors", folder / "adapter_model.safetensors")
+        adapter = read_json(checkpoint / "adapter_config.json") | {"base_model_name_or_path": BASE}
         adapter["target_modules"] = sorted(adapter["target_modules"])  # PEFT keeps a set: its order is the hash seed's
         write_json(folder / "adapter_config.json", adapter)
         write_yaml(folder / "axolotl.yaml", config)

@@ -10,10 +10,12 @@ from tqdm import tqdm
 
 from stages.common import children, environments
 from stages.common.errors import UserError
-from stages.common.files import write_text
+from stages.common.files import read_json, write_text
+from stages.common.progress_file import read
 from stages.train import progress
 
 POLL_SECONDS = 1.0
+GRACE_SECONDS = 90.0  # to finish the step under way and save; a cloud's notice is 30 seconds to two minutes
 
 
 def command(config: Path, gpu: bool) -> list[str]:
@@ -32,22 +34,25 @@ def cpu_settings() -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))), "MALLOC_MMAP_THRESHOLD_": str(2**33), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
 
 
-def train(config: Path, scratch: Path, gpu: bool) -> list[dict]:
-    """Run to the end and return the progress lines. Raises UserError with the log's end where the run did not finish."""
-    log, watched = scratch / "log.txt", scratch / "progress.jsonl"
+def train(config: Path, scratch: Path, gpu: bool, lock: int | None) -> list[dict]:
+    """Run to the end and return the progress lines. Raises UserError with the reason, or the log's end, where the run did not finish."""
+    log, watched, stopped = scratch / "log.txt", scratch / "progress.jsonl", scratch / "stopped.json"
+    stopped.unlink(missing_ok=True)
     environment = environments.silent(**({} if gpu else cpu_settings()))
     with (
         open(log, "wb") as output,
-        children.child(command(config, gpu), environment, output) as process,
+        children.child(command(config, gpu), environment, output, GRACE_SECONDS, lock) as process,
         tqdm(unit="step", desc="train", dynamic_ncols=True) as bar,
     ):
         lines: list[dict] = []
         while process.poll() is None:
             time.sleep(POLL_SECONDS)
-            if len(found := progress.read(watched)) > len(lines):
+            if len(found := read(watched)) > len(lines):
                 show(bar, lines := found)
-        lines = progress.read(watched)
+        lines = read(watched)
         show(bar, lines)  # the last evaluation is logged after the last step
+    if stopped.exists():
+        raise UserError(read_json(stopped)["reason"])
     # Axolotl saves and exits 0 on Ctrl-C: only the plugin's mark, written last, says that training reached its end.
     if process.returncode != 0 or not (scratch / "finished.json").exists():
         raise UserError(f"training did not finish (exit status {process.returncode}). The end of {log}:\n{children.last_lines(log)}")

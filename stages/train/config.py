@@ -11,7 +11,7 @@ from stages.common.errors import UserError
 PASSED = (
     "adapter", "lora_r", "lora_dropout", "lora_target_modules", "learning_rate", "lr_scheduler", "warmup_ratio", "weight_decay",
     "max_grad_norm", "optimizer", "num_epochs", "micro_batch_size", "gradient_accumulation_steps", "group_by_length", "sequence_len",
-    "gradient_checkpointing", "eval_steps", "seed",
+    "gradient_checkpointing", "eval_steps", "save_steps", "seed",
 )  # fmt: skip
 
 # Axolotl's keys that the pipeline sets: by dvc.yaml's files and the run's own folder.
@@ -52,7 +52,8 @@ def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: 
         "chat_template": "tokenizer_default",
         "val_set_size": 0.0,
         "logging_steps": 1,
-        "save_strategy": "no",
+        "save_total_limit": 10**6,  # the plugin decides which checkpoints stay (stages/weights/checkpoints.py), and the stage which is kept
+        "load_best_model_at_end": False,
         "eval_batch_size": params["micro_batch_size"],
         "dataset_num_proc": 1,
         "dataloader_num_workers": 0,

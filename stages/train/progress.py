@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
+from collections.abc import Mapping
+
+from stages.common.progress_file import eval_losses
 
 FOLDER = "plots/train"
-
-
-def read(path: Path) -> list[dict]:
-    """The lines written so far; a last line still being written is left for the next look."""
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def curves(lines: list[dict]) -> dict[str, str]:
@@ -34,8 +27,21 @@ def curves(lines: list[dict]) -> dict[str, str]:
     return {f"{FOLDER}/{name}.csv": f"step,{name}\n" + "".join(f"{step},{value:.8g}\n" for step, value in rows) for name, rows in columns.items()}
 
 
-def summary(lines: list[dict], trainable_parameters: int, chats: dict[str, int]) -> dict[str, float]:
-    """metrics/train.json: the last losses, the best eval loss, tokens and seconds without evaluation.
+def checkpoints(lines: list[dict]) -> str:
+    """CSV text: of each evaluation the step, eval loss and perplexity, and the mean training loss since the evaluation before."""
+    rows, losses = ["step,eval_loss,eval_perplexity,loss"], []
+    for line in lines:
+        if "loss" in line:
+            losses.append(line["loss"])
+        if "eval_loss" in line and line["step"]:
+            mean = f"{sum(losses) / len(losses):.8g}" if losses else ""
+            rows.append(f"{line['step']},{line['eval_loss']:.8g},{math.exp(line['eval_loss']):.8g},{mean}")
+            losses = []
+    return "\n".join(rows) + "\n"
+
+
+def summary(lines: list[dict], trainable_parameters: int, chats: Mapping[str, int], kept: int) -> dict[str, float]:
+    """metrics/train.json: the last losses, the best eval loss and that of the checkpoint of step `kept`, tokens and seconds without evaluation.
 
     Raises ValueError where the run logged no loss, or a loss that is not a number.
     """
@@ -53,9 +59,11 @@ def summary(lines: list[dict], trainable_parameters: int, chats: dict[str, int])
         "tokens": lines[-1]["tokens"],
         "trainable_parameters": trainable_parameters,
         "loss": round(sum(tail) / len(tail), 6),
-        "eval_loss": round(evals[-1], 6),
+        "kept_step": kept,
+        "eval_loss": round(eval_losses(lines)[kept], 6),
+        "last_eval_loss": round(evals[-1], 6),
         "best_eval_loss": round(min(evals), 6),
-        "eval_perplexity": round(math.exp(evals[-1]), 4),
+        "eval_perplexity": round(math.exp(eval_losses(lines)[kept]), 4),
         "seconds": round(seconds, 1),
         "tokens_per_second": round(lines[-1]["tokens"] / seconds, 1),
     }

@@ -360,3 +360,25 @@ def test_a_command_that_was_ended_never_looks_like_one_that_ended_well(tree: Cal
     guard.end_descendants(os.getpid())
     sys.exit(abs(process.wait()))"""
     assert tree(body=body).start().process.wait(20) == signal.SIGTERM
+
+
+@pytest.mark.parametrize(("grace", "saved"), [("grace=30", True), ("", False)], ids=["time to end", "no time"])
+def test_with_time_to_end_a_launcher_does_not_leave_its_worker_at_sigterm(tmp_path: Path, grace: str, saved: bool) -> None:
+    """As accelerate and a training process that saves when it is told to stop: longer than the usual grace."""
+    (tmp_path / "worker.py").write_text(
+        "import signal, sys, time\nfrom pathlib import Path\n"
+        "def stop(*_):\n    time.sleep(6)\n    Path('saved').touch()\n    sys.exit(3)\n"
+        "signal.signal(signal.SIGTERM, stop)\nPath('ready').touch()\ntime.sleep(300)\n"
+    )
+    (tmp_path / "launcher.py").write_text("import subprocess, sys\nsys.exit(subprocess.run([sys.executable, 'worker.py']).returncode)\n")
+    body = f"""with children.child([sys.executable, 'launcher.py'], dict(os.environ), {grace}) as process:
+        process.wait()"""
+    tree = Tree(tmp_path, body).start()
+    try:
+        wait_for((tmp_path / "ready").exists)
+        tree.process.send_signal(signal.SIGTERM)
+        assert tree.process.wait(40) == 143
+        assert (tmp_path / "saved").exists() == saved
+        assert tree.mark not in living()
+    finally:
+        tree.clear()

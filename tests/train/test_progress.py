@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stages.common.progress_file import read
 from stages.train import progress
 
 CHATS = {"train": 121, "validation": 18}
@@ -23,8 +24,8 @@ LINES = [
 ]
 
 
-def summary(lines: list[dict]) -> dict[str, float]:
-    return progress.summary(lines, 460800, CHATS)
+def summary(lines: list[dict], kept: int = 4) -> dict[str, float]:
+    return progress.summary(lines, 460800, CHATS, kept)
 
 
 def test_each_curve_has_its_file_with_a_head_and_a_row_a_step() -> None:
@@ -61,7 +62,9 @@ def test_the_summarys_figures_are_what_a_hand_counts() -> None:
         "tokens": 1000,
         "trainable_parameters": 460800,
         "loss": 1.75,
+        "kept_step": 4,
         "eval_loss": 2.5,
+        "last_eval_loss": 2.5,
         "best_eval_loss": 2.25,
         "eval_perplexity": round(math.exp(2.5), 4),
         "seconds": 11.0,  # 41 less 10 and 20 of evaluation
@@ -70,7 +73,7 @@ def test_the_summarys_figures_are_what_a_hand_counts() -> None:
 
 
 def test_the_last_loss_is_the_mean_of_the_last_tenth() -> None:
-    lines = [LINES[0], *({"step": n, "steps": 30, "seconds": float(n), "tokens": n, "loss": float(n)} for n in range(1, 31)), LINES[3]]
+    lines = [LINES[0], *({"step": n, "steps": 30, "seconds": float(n), "tokens": n, "loss": float(n)} for n in range(1, 31)), LINES[-1]]
     assert summary(lines)["loss"] == 29.0  # of 28, 29, 30
 
 
@@ -85,7 +88,7 @@ def test_a_loss_that_is_no_number_is_refused(name: str, bad: float) -> None:
 def test_a_nan_survives_the_way_through_the_file_and_is_refused(tmp_path: Path) -> None:
     (tmp_path / "progress.jsonl").write_text("".join(json.dumps(line | ({"loss": math.nan} if "loss" in line else {})) + "\n" for line in LINES))
     with pytest.raises(ValueError, match="not finite: 4"):
-        summary(progress.read(tmp_path / "progress.jsonl"))
+        summary(read(tmp_path / "progress.jsonl"))
 
 
 def test_a_run_without_a_loss_or_without_an_eval_loss_is_refused() -> None:
@@ -95,15 +98,15 @@ def test_a_run_without_a_loss_or_without_an_eval_loss_is_refused() -> None:
         summary([line for line in LINES if "eval_loss" not in line])
 
 
-def test_a_file_is_read_as_far_as_it_is_written(tmp_path: Path) -> None:
-    path = tmp_path / "progress.jsonl"
-    assert progress.read(path) == []
-    text = "".join(json.dumps(line) + "\n" for line in LINES)
-    begins = [0]
-    for line in text.splitlines(keepends=True):
-        begins.append(begins[-1] + len(line))
-    for end in range(0, len(text) + 1, 7):
-        path.write_text(text[:end])
-        assert progress.read(path) == LINES[: sum(begin <= end for begin in begins) - 1]
-    path.write_text(text)
-    assert progress.read(path) == LINES
+def test_the_eval_loss_is_that_of_the_checkpoint_that_is_kept() -> None:
+    figures = summary(LINES, kept=2)
+    assert [figures[name] for name in ("kept_step", "eval_loss", "last_eval_loss", "eval_perplexity")] == [2, 2.25, 2.5, round(math.exp(2.25), 4)]
+
+
+def test_each_checkpoint_has_a_row_with_the_mean_loss_since_the_one_before() -> None:
+    before = {"step": 0, "steps": 4, "seconds": 0.0, "tokens": 0, "eval_loss": 4.0, "eval_runtime": 1.0}
+    assert progress.checkpoints([before, *LINES]).splitlines() == [
+        "step,eval_loss,eval_perplexity,loss",
+        f"2,2.25,{math.exp(2.25):.8g},2.75",
+        f"4,2.5,{math.exp(2.5):.8g},1.875",
+    ]
