@@ -86,7 +86,7 @@ def test_every_way_to_write_a_learning_rate_is_a_number(tmp_path: Path, written:
         ("lora_r", "null", "null", '"type": "integer"'),
         ("learning_rate", "0", "0", '"exclusiveMinimum": 0'),
         ("learning_rate", "fast", '"fast"', '"type": "number"'),
-        ("adapter", "dora", '"dora"', '"enum": ["lora"]'),
+        ("adapter", "dora", '"dora"', '"enum": ["lora", "qlora"]'),
         ("lora_target_modules", "[]", "[]", '"minItems": 1'),
         ("base_model", '""', '""', '"minLength": 1'),
         ("base_model_revision", "main", '"main"', '"pattern": "^[0-9a-f]{40}$"'),
