@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from stages.common import environments
+from stages.common import environments, guard
 from stages.common.errors import UserError, run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -149,7 +149,7 @@ class Commands:
 
         Raises UserError where the disk is full.
         """
-        guarded = [sys.executable, "-m", "stages.common.guard", str(os.getpid()), *command]
+        guarded = [sys.executable, "-m", "stages.common.guard", str(os.getpid()), str(guard.GRACE_SECONDS), *command]
         with self._mutex:
             if self._ended:
                 raise UserError("ended with the others")

@@ -38,7 +38,7 @@ def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: 
 
     Keys of the `axolotl` parameter win over the rest; our plugin stands behind its plugins. Raises UserError where one has a
     parameter of its own, which the model card and `lora_alpha` follow, or would move what the pipeline reads and writes; and where
-    a run (a config with a scratch folder; the stage renders one without, for its hash) would quantize the base on a CPU.
+    the base would be quantized on a CPU.
     """
     config = {name: params[name] for name in PASSED}
     config["lora_alpha"] = params["lora_alpha"] or 2 * params["lora_r"]
@@ -74,7 +74,7 @@ def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: 
     if not isinstance(params["axolotl"].get("plugins", []), list):
         raise UserError(f"params.yaml: axolotl.plugins is {params['axolotl']['plugins']!r}; expected a list")
     config |= params["axolotl"]
-    if scratch and not gpu and (bits := next((name for name in ("load_in_4bit", "load_in_8bit") if config.get(name)), None)):
+    if not gpu and (bits := next((name for name in ("load_in_4bit", "load_in_8bit") if config.get(name)), None)):
         said, instead = (f"axolotl.{bits} is true", "leave it out") if bits in params["axolotl"] else ("adapter is qlora", "set lora")
         raise UserError(f"params.yaml: {said}: a base in {bits[8]} bits needs a GPU, and nvidia-smi finds none here; {instead}")
     config |= {

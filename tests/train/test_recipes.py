@@ -125,8 +125,3 @@ def test_four_bits_on_a_cpu_are_refused_in_one_sentence(name: str) -> None:
 def test_bits_that_are_asked_for_by_axolotls_own_key_are_refused_alike(bits: int) -> None:
     with pytest.raises(UserError, match=f"^params.yaml: axolotl.load_in_{bits}bit is true: a base in {bits} bits needs a GPU, .* leave it out$"):
         rendered(recipe.DEFAULT, False, **{f"load_in_{bits}bit": True})
-
-
-def test_the_hash_of_a_run_can_be_taken_without_saying_where_it_runs() -> None:
-    values = recipe.parsed(recipe.applied(PARAMS, BY_NAME[SEVENTY], RECIPES))
-    assert render(values, "fingerprint", "", True, False)["load_in_4bit"] is True
