@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 
 import pytest
 
 # tests/weights needs torch: it is collected in .venv-train only (see tests/test_weights.py).
 collect_ignore = [] if os.environ.get("DRAMATIS_TESTING_WEIGHTS") else ["weights"]
+
+# A shell's background job is deaf to Ctrl-C, and so is all that it starts; the tests send it to what they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
