@@ -79,11 +79,17 @@ def _from_hub(repository: str, revision: str | None) -> Path:
 def weights_folder(base: str | Path) -> Path:
     """Where the weights of the base model that the base stage put into `base` lie: beside its manifest, or in the hub's cache.
 
-    A hub model is fetched again where this machine's cache lacks it, and each weight file is held to the manifest's SHA-256.
+    A hub model is fetched again where this machine's cache lacks it, and each weight file is held to the manifest's SHA-256; one of another
+    kind to the manifest's size, since DVC looks at its bytes. Raises UserError where a file is missing or another.
     """
     base = Path(base)
     manifest = read_json(base / "manifest.json")
     if manifest["kind"] != "hub":
+        for name, entry in manifest["weights"].items():
+            found = (base / name).stat().st_size if (base / name).exists() else None
+            if found != entry["bytes"]:
+                size = "is missing" if found is None else f"has {found} bytes"
+                raise UserError(f"{base / name} {size}; {base}/manifest.json says {entry['bytes']} bytes: bring it anew with `dvc repro --force base`")
         return base
     folder = fetch(manifest["reference"], manifest["revision"])
     for name, entry in manifest["weights"].items():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class UserError(Exception):
@@ -20,7 +23,9 @@ def run(stage: Callable[[], None]) -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        where = error.filename2 or error.filename  # of a copy the second is what was written
+        said = f"the disk is full ({error.strerror}): make room on it and run again" if error.errno in DISK_FULL else error.strerror
+        print(f"error: {where}: {said}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

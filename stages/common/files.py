@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from stages.common.errors import UserError
+from stages.common.errors import DISK_FULL, UserError
 
 
 def _flush(path: Path) -> None:
@@ -63,9 +63,18 @@ def new_files(*paths: str | Path) -> Iterator[list[BinaryIO]]:
             path.unlink(missing_ok=True)
         for part, path in zip(beside, places, strict=True):
             part.replace(path)
+    except OSError as error:
+        _name(error, places[0])
+        raise
     finally:
         for part in beside:
             part.unlink(missing_ok=True)
+
+
+def _name(error: OSError, path: Path) -> None:
+    """Say in the error of a full disk, which names no file, what was to be written."""
+    if error.errno in DISK_FULL and error.filename is None:
+        error.filename = str(path)
 
 
 def _clear(path: Path) -> None:
@@ -165,6 +174,9 @@ def new_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(old)
         else:
             beside.replace(path)
+    except OSError as error:
+        _name(error, path)
+        raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 

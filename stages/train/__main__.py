@@ -27,11 +27,13 @@ def main() -> None:
     children.end_with_caller()
     params = load("train")
     handed = {name: len(chats.read(path)) for name, path in SPLITS.items()}
+    if empty := next((SPLITS[name] for name, count in handed.items() if not count), None):
+        raise UserError(f"{empty}: no chats in it; expected at least one: add some to the gold, or give the split a larger share (holdout)")
     gpu = environments.has_gpu()
-    bf16 = precision(params["bf16"], gpu, cpu_flags())
-    settled = {"config": render(params, BASE, "scratch", bf16, gpu), "patience": params["train.patience"]}
+    bf16, flash = precision(params["bf16"], gpu, cpu_flags()), gpu and axolotl.has_flash_attention()
+    settled = {"config": render(params, BASE, "scratch", bf16, gpu, flash), "patience": params["train.patience"]}
     with scratch_folder(key(settled, base_models.fingerprint(BASE), (*SPLITS.values(), ENVIRONMENT))) as (scratch, lock):
-        lines = finished(scratch) or train(scratch, params, bf16, gpu, handed, lock)
+        lines = finished(scratch) or train(scratch, params, bf16, gpu, flash, handed, lock)
         losses, whole = eval_losses(lines), checkpoints.whole(scratch)
         kept = checkpoints.best({step: losses[step] for step in whole if step in losses}) if params["train.keep"] == "best" else max(whole)
         try:
@@ -48,12 +50,12 @@ def finished(scratch: Path) -> list[dict] | None:
     return read(scratch / "progress.jsonl") if (scratch / "finished.json").exists() else None
 
 
-def train(scratch: Path, params: Mapping, bf16: bool, gpu: bool, handed: Mapping[str, int], lock: int) -> list[dict]:
+def train(scratch: Path, params: Mapping, bf16: bool, gpu: bool, flash: bool, handed: Mapping[str, int], lock: int) -> list[dict]:
     """Train from the newest whole checkpoint, or from the start, and return the progress lines. Raises UserError where the run did not finish."""
     begin = newest(scratch)
     if begin:
         print(f"train: goes on from step {begin.name.partition('-')[2]}, where an earlier run was interrupted", flush=True)
-    config = render(params, str(base_models.weights_folder(BASE)), str(scratch), bf16, gpu)
+    config = render(params, str(base_models.weights_folder(BASE)), str(scratch), bf16, gpu, flash)
     write_yaml(scratch / "axolotl.yaml", config | ({"resume_from_checkpoint": str(begin)} if begin else {}))
     write_json(scratch / "terms.json", {"chats": handed, "patience": params["train.patience"]})
     return axolotl.train(scratch / "axolotl.yaml", scratch, gpu, lock)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import time
 from pathlib import Path
 
 from tqdm import tqdm
 
-from stages.common import children, environments
+from stages.common import checkpoints, children, environments, guard
 from stages.common.errors import UserError
 from stages.common.files import read_json, write_text
 from stages.common.progress_file import read
-from stages.train import progress
+from stages.train import autopsy, progress
 
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 90.0  # to finish the step under way and save; a cloud's notice is 30 seconds to two minutes
@@ -34,8 +36,25 @@ def cpu_settings() -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))), "MALLOC_MMAP_THRESHOLD_": str(2**33), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
 
 
+def has_flash_attention() -> bool:
+    """Whether the training environment has the package flash-attn, which is built for one torch and one CUDA and so is never installed by us."""
+    look = "import importlib.util, sys; sys.exit(importlib.util.find_spec('flash_attn') is None)"
+    return subprocess.run([environments.python("train"), "-c", look], capture_output=True).returncode == 0
+
+
+def resident(pid: int) -> int:
+    """Bytes of main memory that a process and all below it hold, those that they share counted for each."""
+    pages = 0
+    for one in [pid, *guard.descendants(pid)]:
+        try:
+            pages += int(Path(f"/proc/{one}/statm").read_text().split()[1])
+        except (OSError, IndexError):  # it ended while we were looking
+            continue
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def train(config: Path, scratch: Path, gpu: bool, lock: int | None) -> list[dict]:
-    """Run to the end and return the progress lines. Raises UserError with the reason, or the log's end, where the run did not finish."""
+    """Run to the end and return the progress lines. Raises UserError with the reason, or else the log's end, where the run did not finish."""
     log, watched, stopped = scratch / "log.txt", scratch / "progress.jsonl", scratch / "stopped.json"
     stopped.unlink(missing_ok=True)
     environment = environments.silent(**({} if gpu else cpu_settings()))
@@ -45,8 +64,10 @@ def train(config: Path, scratch: Path, gpu: bool, lock: int | None) -> list[dict
         tqdm(unit="step", desc="train", dynamic_ncols=True) as bar,
     ):
         lines: list[dict] = []
+        used = 0
         while process.poll() is None:
             time.sleep(POLL_SECONDS)
+            used = max(used, resident(process.pid))
             if len(found := read(watched)) > len(lines):
                 show(bar, lines := found)
         lines = read(watched)
@@ -55,7 +76,12 @@ def train(config: Path, scratch: Path, gpu: bool, lock: int | None) -> list[dict
         raise UserError(read_json(stopped)["reason"])
     # Axolotl saves and exits 0 on Ctrl-C: only the plugin's mark, written last, says that training reached its end.
     if process.returncode != 0 or not (scratch / "finished.json").exists():
-        raise UserError(f"training did not finish (exit status {process.returncode}). The end of {log}:\n{children.last_lines(log)}")
+        said = autopsy.cause(process.returncode, children.last_lines(log, 200), shutil.disk_usage(scratch).free, used)
+        if said is None:
+            raise UserError(f"training did not finish (exit status {process.returncode}). The end of {log}:\n{children.last_lines(log)}")
+        last = max(checkpoints.whole(scratch), default=0)
+        again = f"; with the same settings the next run goes on from step {last}" if last else ""
+        raise UserError(f"training did not finish: {said}{again}. The log: {log}")
     return lines
 
 

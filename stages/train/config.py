@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from stages.common.errors import UserError
+from stages.train.refusals import refusal
 
 # params.yaml's own names that go to Axolotl as they are.
 PASSED = (
     "adapter", "lora_r", "lora_dropout", "lora_target_modules", "learning_rate", "lr_scheduler", "warmup_ratio", "weight_decay",
-    "max_grad_norm", "optimizer", "num_epochs", "micro_batch_size", "gradient_accumulation_steps", "group_by_length", "sequence_len",
+    "max_grad_norm", "optimizer", "num_epochs", "micro_batch_size", "gradient_accumulation_steps", "group_by_length", "sample_packing", "sequence_len",
     "gradient_checkpointing", "eval_steps", "save_steps", "seed",
 )  # fmt: skip
 
@@ -33,21 +34,19 @@ def precision(wanted: bool | str, gpu: bool, cpu_flags: set[str]) -> bool:
     return bool({"avx512_bf16", "amx_bf16"} & cpu_flags) or gpu if wanted == "auto" else bool(wanted)
 
 
-def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: bool) -> dict:
-    """The Axolotl config of a run that reads data/splits/ and works in `scratch`.
+def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: bool, flash: bool = False) -> dict:
+    """The Axolotl config of a run that reads data/splits/ and works in `scratch`; `flash`: whether .venv-train has flash-attn.
 
     Keys of the `axolotl` parameter win over the rest; our plugin stands behind its plugins. Raises UserError where one has a
     parameter of its own, which the model card and `lora_alpha` follow, or would move what the pipeline reads and writes; and where
-    the base would be quantized on a CPU.
+    the config cannot be trained or served (refusals.py).
     """
     config = {name: params[name] for name in PASSED}
     config["lora_alpha"] = params["lora_alpha"] or 2 * params["lora_r"]
     config |= {
         "bf16": bf16,
         "tf32": False,
-        "flash_attention": False,
-        "sdp_attention": True,
-        "sample_packing": False,
+        "attn_implementation": "flash_attention_2" if flash and gpu and bf16 else "sdpa",  # flash-attn has kernels for 16 bits on GPUs alone
         "eval_sample_packing": False,
         "train_on_inputs": False,
         "chat_template": "tokenizer_default",
@@ -64,6 +63,14 @@ def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: 
     }
     if params["adapter"] == "qlora":
         config["load_in_4bit"] = True  # Axolotl wants it said beside the adapter's name
+    if params["sample_packing"]:
+        config |= {
+            "group_by_length": False,  # what is packed has no length of its own
+            "pad_to_sequence_len": gpu,  # one shape for all batches spares a GPU's memory from falling to pieces; a CPU would only compute more
+            # Axolotl would leave out the rest of the chats of each epoch and each evaluation that fills no batch.
+            "multipack_real_batches": False,
+            "dataloader_drop_last": False,
+        }
     if not gpu:
         # Axolotl turns its Triton kernels on by itself; they need a GPU.
         config |= {f"lora_{part}_kernel": False for part in ("mlp", "qkv", "o", "embedding")}
@@ -74,9 +81,8 @@ def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: 
     if not isinstance(params["axolotl"].get("plugins", []), list):
         raise UserError(f"params.yaml: axolotl.plugins is {params['axolotl']['plugins']!r}; expected a list")
     config |= params["axolotl"]
-    if not gpu and (bits := next((name for name in ("load_in_4bit", "load_in_8bit") if config.get(name)), None)):
-        said, instead = (f"axolotl.{bits} is true", "leave it out") if bits in params["axolotl"] else ("adapter is qlora", "set lora")
-        raise UserError(f"params.yaml: {said}: a base in {bits[8]} bits needs a GPU, and nvidia-smi finds none here; {instead}")
+    if refused := refusal(config, params["axolotl"], gpu):
+        raise UserError(refused)
     config |= {
         "plugins": [*params["axolotl"].get("plugins", []), "stages.weights.plugin.DramatisPlugin"],
         "base_model": base,

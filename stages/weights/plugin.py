@@ -7,6 +7,7 @@ Axolotl loads it by the config's `plugins: [stages.weights.plugin.DramatisPlugin
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import torch
@@ -19,13 +20,22 @@ from stages.weights.checkpoints import Checkpoints, give_up
 from stages.weights.cpu_attention import use_two_products
 from stages.weights.cpu_training import drop_mask_of_padding_behind, keep_labelled_logits, quicken_dropout
 from stages.weights.epoch_order import order_by_epoch
+from stages.weights.finite import broken_weight
 from stages.weights.progress import Progress
+from stages.weights.settings import known, unknown, why
 
 
 class DramatisPlugin(BasePlugin):
     """See the module's docstring."""
 
     checkpoints: Checkpoints
+
+    def register(self, cfg):
+        if said := unknown(cfg, known()):
+            give_up(Path(cfg["output_dir"]), said)
+
+    def on_config_validation_error(self, cfg):
+        give_up(Path(cfg["output_dir"]), why(sys.exception()))
 
     def pre_model_load(self, cfg):
         guard.end_with_parent()  # accelerate stands between the guard and us
@@ -37,6 +47,10 @@ class DramatisPlugin(BasePlugin):
         return ours if torch.cuda.is_available() else {**ours, "use_cpu": True}
 
     def pre_lora_load(self, cfg, model):
+        if said := broken_weight(model):
+            give_up(
+                Path(cfg.output_dir), f"the base model is broken: {said}, in {cfg.base_model}; bring it anew with `dvc repro --force base`, or choose another"
+            )
         set_seed(cfg.seed)  # the trainer does so too, but after the adapter's first weights are drawn
 
     def post_lora_load(self, cfg, model):
@@ -55,7 +69,7 @@ class DramatisPlugin(BasePlugin):
         folder = Path(cfg.output_dir)
         handed = terms(folder)["chats"]
         for name, dataset in (("train", trainer.train_dataset), ("validation", trainer.eval_dataset)):
-            if len(dataset) != handed[name]:  # Axolotl drops chats over sequence_len in silence
+            if len(dataset) != handed[name]:  # Axolotl drops chats over sequence_len in silence; packing only comes after, in the sampler
                 missing = handed[name] - len(dataset)
                 give_up(folder, f"{missing} of {handed[name]} {name} chats are longer than sequence_len {cfg.sequence_len} tokens: raise it")
         order_by_epoch(trainer, cfg.seed)

@@ -36,7 +36,7 @@ def as_axolotl_reads(folder: Path, value: dict) -> dict:
 @pytest.mark.parametrize("name", PASSED)
 def test_a_parameter_under_axolotls_name_goes_through_unchanged(name: str) -> None:
     mark = f"this very {name}"
-    assert config(**{name: mark})[name] == mark
+    assert config(bf16=False, **{name: mark})[name] == mark
 
 
 def test_every_parameter_of_the_stage_reaches_axolotl_by_some_way() -> None:
@@ -54,8 +54,8 @@ def test_any_other_key_of_axolotls_passes_through() -> None:
 
 
 def test_a_key_under_axolotl_wins_over_what_dramatis_sets() -> None:
-    rendered = config(axolotl={"sdp_attention": False, "logging_steps": 5, "lora_mlp_kernel": True})
-    assert [rendered[name] for name in ("sdp_attention", "logging_steps", "lora_mlp_kernel")] == [False, 5, True]
+    rendered = config(axolotl={"attn_implementation": "eager", "logging_steps": 5, "lora_mlp_kernel": True})
+    assert [rendered[name] for name in ("attn_implementation", "logging_steps", "lora_mlp_kernel")] == ["eager", 5, True]
 
 
 @pytest.mark.parametrize("name", ["lora_r", "lora_alpha", "learning_rate", "bf16"])
@@ -128,6 +128,33 @@ def test_triton_kernels_are_off_on_a_cpu_and_left_to_axolotl_on_a_gpu() -> None:
     assert {name for name, value in config(gpu=False).items() if name in KERNELS and value is False} == KERNELS
     assert set(config(gpu=True)) & KERNELS == set()
     assert (config(gpu=False)["dataloader_pin_memory"], config(gpu=True)["dataloader_pin_memory"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("flash", "gpu", "bf16", "used"),
+    [
+        (True, True, True, "flash_attention_2"),
+        (False, True, True, "sdpa"),
+        (True, False, True, "sdpa"),  # installed, and nothing to run it on
+        (True, True, False, "sdpa"),  # its kernels know 16 bits alone
+    ],
+)
+def test_flash_attention_is_used_where_it_is_installed_and_can_run(flash: bool, gpu: bool, bf16: bool, used: str) -> None:
+    assert render(params(), "models/base", "/scratch/run", bf16, gpu, flash)["attn_implementation"] == used
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_packing_leaves_no_chat_out_and_takes_the_place_of_grouping(gpu: bool) -> None:
+    rendered = render(params(sample_packing=True), "models/base", "/scratch/run", gpu, gpu, flash=True)
+    assert rendered["sample_packing"] is True and rendered["group_by_length"] is False
+    assert rendered["eval_sample_packing"] is False  # a small set does not fill a batch: Axolotl raises
+    assert (rendered["multipack_real_batches"], rendered["dataloader_drop_last"]) == (False, False)
+    assert rendered["pad_to_sequence_len"] is gpu
+
+
+def test_without_packing_chats_are_grouped_and_nothing_is_said_of_packing() -> None:
+    assert config()["group_by_length"] is True
+    assert not {"pad_to_sequence_len", "multipack_real_batches", "dataloader_drop_last"} & config().keys()
 
 
 def test_the_projects_own_config_reads_back_as_it_was_rendered(tmp_path: Path) -> None:

@@ -1,0 +1,16 @@
+"""A base model whose weights are numbers: one that is not trains to NaN, or to nonsense without a word."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def broken_weight(model: nn.Module) -> str | None:
+    """One sentence on the first weight that holds NaN or infinity; None where there is none. Every weight is looked at once."""
+    for name, weight in model.named_parameters():
+        if weight.is_floating_point() and not weight.is_meta:  # one in 4 or 8 bits has no such values
+            bad = weight.numel() - int(torch.isfinite(weight).sum())
+            if bad:
+                return f"{name} has {bad} of {weight.numel()} values that are NaN or infinite"
+    return None
