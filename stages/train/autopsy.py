@@ -10,7 +10,7 @@ LESS = "lower micro_batch_size (and raise gradient_accumulation_steps), lower se
 
 # A launcher ends with a status of its own and says its worker's: accelerate in the first way, torchrun in the second.
 KILLED = re.compile(r"died with <Signals\.SIGKILL: 9>|exitcode\s*:\s*-9\b|Signal 9 \(SIGKILL\)")
-NO_ROOM = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded")
+NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Not enough disk space")  # the last is `datasets`'
 GPU_MEMORY = re.compile(r"CUDA out of memory\. Tried to allocate ([\d.]+ \w+)")
 # torch's allocator, which names bytes; Python's and C++'s own.
 MEMORY = re.compile(r"can't allocate memory: you tried to allocate (\d+) bytes|^MemoryError|std::bad_alloc|Cannot allocate memory", re.MULTILINE)

@@ -7,9 +7,12 @@ from torch import nn
 
 
 def broken_weight(model: nn.Module) -> str | None:
-    """One sentence on the first weight that holds NaN or infinity; None where there is none. Every weight is looked at once."""
+    """One sentence on the first weight that holds NaN or infinity; None where there is none. Every plain weight is looked at once.
+
+    Weights in 4 or 8 bits are none: their bits lie in parameters of another class, of a float's type at times (bnb_4bit_quant_storage).
+    """
     for name, weight in model.named_parameters():
-        if weight.is_floating_point() and not weight.is_meta:  # one in 4 or 8 bits has no such values
+        if type(weight) is nn.Parameter and weight.is_floating_point() and not weight.is_meta:
             bad = weight.numel() - int(torch.isfinite(weight).sum())
             if bad:
                 return f"{name} has {bad} of {weight.numel()} values that are NaN or infinite"
