@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from statistics import fmean, median, variance
 from typing import Any, NamedTuple, Protocol
 
@@ -23,11 +24,11 @@ FINAL_LOSS = (0.5, 1.5)
 SMALL = 1_000_000_000  # a model of fewer parameters learns at
 SMALL_LEARNING_RATE = (2e-4, 2e-3)  # measured with one of 135M: README.md, The learning rate
 
-# A spike lies above the median of the losses before it by more than SPIKE_DEVIATIONS of their standard deviation, taken from the median
-# distance to the median, which one odd loss does not move, and by more than SPIKE_MARGIN nats a token: twice the usual perplexity. Losses of
-# 8 chats each scatter by 0.2 in the run on record, whose highest lies 0.26 above the median before it; of 40,000 that scatter so none is a spike
-# (tests/train/test_warning_signs.py).
-SPIKE_WINDOW, SPIKE_FROM, SPIKE_DEVIATIONS, SPIKE_MARGIN = 32, 5, 6.0, 0.75
+# A spike lies above the median of the last SPIKE_LEVEL losses by more than SPIKE_MARGIN nats a token, twice the usual perplexity, and by more than
+# SPIKE_DEVIATIONS of the standard deviation, taken from the median step from one loss to the next of the last SPIKE_WINDOW: neither a trend nor one
+# odd loss moves it. Losses of 8 chats each scatter by 0.2 in the run on record, where none lies more than 0.19 above the median before it. Of
+# 40,000 drawn so none is a spike (tests/train/test_warning_signs.py), of 40,000 that scatter by 0.3 one.
+SPIKE_FROM, SPIKE_LEVEL, SPIKE_WINDOW, SPIKE_DEVIATIONS, SPIKE_MARGIN = 5, 16, 32, 6.0, 0.75
 
 FEW = 8  # fewer losses than this tell neither a mean nor a trend
 STILL = 0.01  # of a loss. In 12 steps the default's eval loss falls by 7 %, at a fifth of its rate by 2.6 % (README.md, The learning rate)
@@ -130,16 +131,18 @@ def falls(losses: Sequence[float]) -> bool | None:
 def spike(curve: _Curve) -> Sign | None:
     """A loss far above those of the steps before it."""
     for place in range(SPIKE_FROM, len(curve.losses)):
-        before, loss = curve.losses[max(0, place - SPIKE_WINDOW) : place], curve.losses[place]
-        if loss <= min(before) + SPIKE_MARGIN:
+        window, loss = curve.losses[max(0, place - SPIKE_WINDOW) : place], curve.losses[place]
+        level = window[-SPIKE_LEVEL:]
+        if loss <= min(level) + SPIKE_MARGIN:
             continue  # as most are, told without sorting
-        usual = median(before)
-        deviation = 1.4826 * median(abs(other - usual) for other in before)
-        if loss > usual + max(SPIKE_MARGIN, SPIKE_DEVIATIONS * deviation):
+        # The median distance of a normal variable is 0.6745 deviations; that of a difference of two is sqrt(2) as wide.
+        deviation = median(abs(later - earlier) for earlier, later in pairwise(window)) / (0.6745 * math.sqrt(2))
+        highest = median(level) + max(SPIKE_MARGIN, SPIKE_DEVIATIONS * deviation)
+        if loss > highest:
             return Sign(
                 "loss_spike",
-                f"the loss spikes at step {curve.steps[place]}: {loss:.2f} after a median of {usual:.2f} over {len(before)} steps; expected at most"
-                f" {usual + max(SPIKE_MARGIN, SPIKE_DEVIATIONS * deviation):.2f}: lower learning_rate, use warmup_ratio, look for broken chats",
+                f"the loss spikes at step {curve.steps[place]}: {loss:.2f} after a median of {median(level):.2f} over {len(level)} steps; expected at most"
+                f" {highest:.2f}: lower learning_rate, raise warmup_ratio, look for broken chats",
             )
     return None
 
@@ -150,11 +153,14 @@ def plateau(curve: _Curve) -> Sign | None:
         logged = curve.count(step)
         if not logged or step > PLATEAU_EARLY * curve.all_steps or curve.rates[logged - 1] < PLATEAU_RATE * max(curve.rates[:logged]):
             continue
-        earlier = [(at, before) for at, before in curve.evaluations if at <= step - PLATEAU_STEPS * curve.all_steps]
-        if earlier and abs(loss - earlier[-1][1]) < STILL * earlier[-1][1] and falls(curve.between(earlier[-1][0], step)) is False:
+        far = [(at, eval_loss) for at, eval_loss in curve.evaluations if step - at >= PLATEAU_STEPS * curve.all_steps and logged - curve.count(at) >= FEW]
+        if not far:
+            continue
+        at, before = far[-1]
+        if abs(loss - before) < STILL * before and falls(curve.between(at, step)) is False:
             return Sign(
                 "early_plateau",
-                f"the losses stand still from step {earlier[-1][0]} to {step} of {curve.all_steps}: eval loss {earlier[-1][1]:.3f}, then {loss:.3f}; expected"
+                f"the losses stand still from step {at} to {step} of {curve.all_steps}: eval loss {before:.3f}, then {loss:.3f}; expected"
                 f" a fall of more than {STILL:.0%} while the learning rate is high: raise learning_rate, or train on more data",
             )
     return None

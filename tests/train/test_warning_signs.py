@@ -108,9 +108,20 @@ def test_a_loss_three_quarters_of_a_nat_above_the_usual_is_a_spike(loss: float, 
     assert signs([2.0, 2.05, 1.95, 2.0, 2.0, loss]) == ["loss_spike"] * seen
 
 
-@pytest.mark.parametrize(("loss", "seen"), [(2 + 6 * 1.4826 * 0.3 - 0.01, False), (2 + 6 * 1.4826 * 0.3 + 0.01, True)])
-def test_among_losses_that_scatter_it_is_six_deviations_that_make_a_spike(loss: float, seen: bool) -> None:
-    assert signs([2.3, 1.7] * 10 + [2.0] + [loss]) == ["loss_spike"] * seen
+def deviation(step: float) -> float:
+    """The standard deviation of normal losses whose median step from one to the next is this."""
+    return step / (0.6745 * math.sqrt(2))
+
+
+@pytest.mark.parametrize(("off", "seen"), [(-0.01, False), (0.01, True)])
+def test_among_losses_that_scatter_it_is_six_deviations_that_make_a_spike(off: float, seen: bool) -> None:
+    assert signs([2.2, 1.8] * 10 + [2.0 + 6 * deviation(0.4) + off]) == ["loss_spike"] * seen
+
+
+@pytest.mark.parametrize(("off", "seen"), [(-0.01, False), (0.01, True)])
+def test_losses_that_fall_steeply_widen_the_bound_no_more_than_their_steps(off: float, seen: bool) -> None:
+    falling = [6.0 - 0.2 * step for step in range(10)]  # a median of 5.1, and losses up to 0.9 from it
+    assert signs([*falling, 5.1 + 6 * deviation(0.2) + off]) == ["loss_spike"] * seen
 
 
 def test_before_six_steps_nobody_knows_what_is_usual() -> None:
@@ -135,7 +146,7 @@ def test_a_spike_is_told_at_its_step_and_once() -> None:
     losses = [*level(20), 4.0, 1.0, 5.0]
     assert [signs(losses[:count]) for count in (20, 21, 23)] == [[], ["loss_spike"], ["loss_spike"]]
     assert (
-        "the loss spikes at step 21: 4.00 after a median of 1.00 over 20 steps; expected at most 1.89: lower learning_rate"
+        "the loss spikes at step 21: 4.00 after a median of 1.00 over 16 steps; expected at most 2.26: lower learning_rate"
         in of_curve(curve(losses), False, LARGE)[0].sentence
     )
 
