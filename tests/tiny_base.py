@@ -39,7 +39,7 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def describe(folder: Path) -> None:
     """Write the manifest of the weights that lie in a folder."""
     weights = {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in sorted(folder.glob("*.safetensors"))}
-    manifest = {"kind": "folder", "reference": "./models/tiny", "revision": None, "weights": weights}
+    manifest = {"kind": "folder", "reference": "./models/tiny", "revision": None, "parameters": 50_000, "weights": weights}
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 

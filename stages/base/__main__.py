@@ -38,7 +38,8 @@ def main() -> None:
             if name in KEPT or (kind != "hub" and (name in weights or name.endswith(".safetensors.index.json"))):
                 shutil.copyfile(source / name, folder / name)
         write_text(folder / "chat_template.jinja", template)
-        write_json(folder / "manifest.json", {"kind": kind, "reference": reference, "revision": revision, "weights": weights})
+        manifest = {"kind": kind, "reference": reference, "revision": revision, "parameters": facts["parameters"], "weights": weights}
+        write_json(folder / "manifest.json", manifest)
     write_json(
         "metrics/base.json",
         {"parameters": facts["parameters"], "vocabulary": facts["vocabulary"], "weight_bytes": sum(entry["bytes"] for entry in weights.values())},

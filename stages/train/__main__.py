@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -14,7 +15,7 @@ from stages.common.errors import UserError, run
 from stages.common.files import new_folder, read_json, write_json, write_text
 from stages.common.params import load
 from stages.common.progress_file import eval_losses, read
-from stages.train import axolotl, progress
+from stages.train import axolotl, progress, warning_signs
 from stages.train.config import precision, render
 from stages.train.scratch import key, scratch_folder
 
@@ -31,9 +32,10 @@ def main() -> None:
         raise UserError(f"{empty}: no chats in it; expected at least one: add some to the gold, or give the split a larger share (holdout)")
     gpu = environments.has_gpu()
     bf16, flash = precision(params["bf16"], gpu, cpu_flags()), gpu and axolotl.has_flash_attention()
+    signs = partial(warning_signs.of_run, params, handed["train"], read_json(f"{BASE}/manifest.json")["parameters"], 1)
     settled = {"config": render(params, BASE, "scratch", bf16, gpu, flash), "patience": params["train.patience"]}
     with scratch_folder(key(settled, base_models.fingerprint(BASE), (*SPLITS.values(), ENVIRONMENT))) as (scratch, lock):
-        lines = finished(scratch) or train(scratch, params, bf16, gpu, flash, handed, lock)
+        lines = finished(scratch) or train(scratch, params, bf16, gpu, flash, handed, lock, signs)
         losses, whole = eval_losses(lines), checkpoints.whole(scratch)
         kept = checkpoints.best({step: losses[step] for step in whole if step in losses}) if params["train.keep"] == "best" else max(whole)
         try:
@@ -42,7 +44,7 @@ def main() -> None:
             raise UserError(f"{error}; the log: {scratch / 'log.txt'}") from None
         keep(whole[kept], settled["config"])
         write_text("plots/train/checkpoints.csv", progress.checkpoints(lines))
-        write_json("metrics/train.json", figures)
+        write_json("metrics/train.json", figures | warning_signs.figures(signs(lines, ended=True)))
 
 
 def finished(scratch: Path) -> list[dict] | None:
@@ -50,7 +52,7 @@ def finished(scratch: Path) -> list[dict] | None:
     return read(scratch / "progress.jsonl") if (scratch / "finished.json").exists() else None
 
 
-def train(scratch: Path, params: Mapping, bf16: bool, gpu: bool, flash: bool, handed: Mapping[str, int], lock: int) -> list[dict]:
+def train(scratch: Path, params: Mapping, bf16: bool, gpu: bool, flash: bool, handed: Mapping[str, int], lock: int, signs: warning_signs.Signs) -> list[dict]:
     """Train from the newest whole checkpoint, or from the start, and return the progress lines. Raises UserError where the run did not finish."""
     begin = newest(scratch)
     if begin:
@@ -58,7 +60,7 @@ def train(scratch: Path, params: Mapping, bf16: bool, gpu: bool, flash: bool, ha
     config = render(params, str(base_models.weights_folder(BASE)), str(scratch), bf16, gpu, flash)
     write_yaml(scratch / "axolotl.yaml", config | ({"resume_from_checkpoint": str(begin)} if begin else {}))
     write_json(scratch / "terms.json", {"chats": handed, "patience": params["train.patience"]})
-    return axolotl.train(scratch / "axolotl.yaml", scratch, gpu, lock)
+    return axolotl.train(scratch / "axolotl.yaml", scratch, gpu, lock, signs)
 
 
 def newest(scratch: Path) -> Path | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 from tqdm import tqdm
 
@@ -15,6 +18,7 @@ from stages.common.errors import UserError
 from stages.common.files import read_json, write_text
 from stages.common.progress_file import read
 from stages.train import autopsy, progress
+from stages.train.warning_signs import Sign, Signs
 
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 90.0  # to finish the step under way and save; a cloud's notice is 30 seconds to two minutes
@@ -53,11 +57,15 @@ def resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def train(config: Path, scratch: Path, gpu: bool, lock: int | None) -> list[dict]:
-    """Run to the end and return the progress lines. Raises UserError with the reason, or else the log's end, where the run did not finish."""
+def train(config: Path, scratch: Path, gpu: bool, lock: int | None, signs: Signs) -> list[dict]:
+    """Run to the end, warn of each sign as soon as it is seen, and return the progress lines.
+
+    Raises UserError with the reason, or else the log's end, where the run did not finish.
+    """
     log, watched, stopped = scratch / "log.txt", scratch / "progress.jsonl", scratch / "stopped.json"
     stopped.unlink(missing_ok=True)
     environment = environments.silent(**({} if gpu else cpu_settings()))
+    told: set[str] = set()
     with (
         open(log, "wb") as output,
         children.child(command(config, gpu), environment, output, GRACE_SECONDS, lock) as process,
@@ -65,13 +73,16 @@ def train(config: Path, scratch: Path, gpu: bool, lock: int | None) -> list[dict
     ):
         lines: list[dict] = []
         used = 0
+        warn(signs(lines, ended=False), told, output)
         while process.poll() is None:
             time.sleep(POLL_SECONDS)
             used = max(used, resident(process.pid))
-            if len(found := read(watched)) > len(lines):
+            if (found := read(watched)) != lines:
                 show(bar, lines := found)
+                warn(signs(lines, ended=False), told, output)
         lines = read(watched)
         show(bar, lines)  # the last evaluation is logged after the last step
+        warn(signs(lines, ended=(scratch / "finished.json").exists()), told, output)
     if stopped.exists():
         raise UserError(read_json(stopped)["reason"])
     # Axolotl saves and exits 0 on Ctrl-C: only the plugin's mark, written last, says that training reached its end.
@@ -83,6 +94,16 @@ def train(config: Path, scratch: Path, gpu: bool, lock: int | None) -> list[dict
         again = f"; with the same settings the next run goes on from step {last}" if last else ""
         raise UserError(f"training did not finish: {said}{again}. The log: {log}")
     return lines
+
+
+def warn(signs: Iterable[Sign], told: set[str], log: BinaryIO) -> None:
+    """Say each sign once, above the bar and in the log, and remember the names of those that were told."""
+    for name, sentence in signs:
+        if name not in told:
+            told.add(name)
+            tqdm.write(f"warning: {sentence}", file=sys.stderr)
+            log.write(f"warning: {sentence}\n".encode())
+            log.flush()
 
 
 def show(bar: tqdm, lines: list[dict]) -> None:
