@@ -14,7 +14,6 @@ import csv
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,12 +27,11 @@ import numpy as np
 import orjson
 from ruamel.yaml import YAML
 
-from benchmarks import planted, process_tree
+from benchmarks import peer_environments, planted, process_tree
 from benchmarks.planted import CHARACTER, EXACT, MISS, NEAR, ORIGINAL, Plan
 from benchmarks.process_tree import Cost
-from stages.common import characters, environments
+from stages.common import characters
 from stages.common.errors import UserError, run
-from stages.common.files import sha256
 from stages.common.shingles import WORDS
 from stages.filter.near_duplicates import shape
 
@@ -42,7 +40,6 @@ THRESHOLD = 0.8
 BLOCK = 2_000  # chats that a process makes at once
 KINDS = {ORIGINAL: "original", EXACT: "exact", NEAR: "near", MISS: "miss"}
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-LOCK = ROOT / "benchmarks" / "datatrove.txt"
 
 
 def make_project(folder: Path) -> None:
@@ -162,21 +159,6 @@ def measure_ours(folder: Path, plan: Plan, alike: np.ndarray) -> Cost:
     return both
 
 
-def peers_python() -> Path:
-    """The interpreter of an environment with datatrove, built where the one at hand has other packages than LOCK says."""
-    folder = environments.state("peers") / "datatrove"
-    stamp = folder / "built"
-    with environments.locked(folder):
-        if not stamp.exists() or stamp.read_text() != sha256(LOCK):
-            shutil.rmtree(folder, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-            pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-deps", "-r", str(LOCK)]
-            if subprocess.run(pip, stdin=subprocess.DEVNULL).returncode:
-                raise UserError(f"pip could not install {LOCK.relative_to(ROOT)} (its message stands above)")
-            stamp.write_text(sha256(LOCK))
-    return folder / "bin" / "python"
-
-
 def texts(path: Path) -> Iterator[bytes]:
     """What the character says in each chat, a reply a line, as datatrove reads it."""
     with open(path, "rb") as file:
@@ -188,7 +170,7 @@ def texts(path: Path) -> Iterator[bytes]:
 def measure_peer(folder: Path, plan: Plan, alike: np.ndarray, ours: Cost) -> None:
     """Run and print what the peer does, and ours alone, one core each, and the ratios."""
     count, gone = len(plan), np.zeros(len(plan), bool)
-    python, peer = peers_python(), folder / "peer"
+    python, peer = peer_environments.python("datatrove"), folder / "peer"
     (peer / "texts").mkdir(parents=True)
     with open(peer / "texts" / "texts.jsonl", "wb") as file:
         file.writelines(texts(folder / "data" / "curated" / "chats.jsonl"))
@@ -196,7 +178,7 @@ def measure_peer(folder: Path, plan: Plan, alike: np.ndarray, ours: Cost) -> Non
     buckets, hashes = shape(THRESHOLD)
     print(f"datatrove: one core, runs of {WORDS} words, {buckets} buckets of {hashes} hashes, which is ours too", flush=True)
     settings = [str(number) for number in (WORDS, buckets, hashes)]
-    cost = process_tree.measure([str(python), str(ROOT / "benchmarks" / "datatrove_peer.py"), str(peer), *settings], folder)
+    cost = process_tree.measure([python, str(ROOT / "benchmarks" / "datatrove_peer.py"), str(peer), *settings], folder)
     seconds = json.loads((peer / "peer.json").read_text())
     rest = sum(seconds[step] for step in ("buckets", "cluster", "filter"))
     for name, took in (("Gopher repetition", seconds["gopher"]), ("MinHash signatures", seconds["signatures"]), ("rest of deduplication", rest)):

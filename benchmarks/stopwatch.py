@@ -1,4 +1,4 @@
-"""An Axolotl plugin that does nothing but measure: tokens of the chats and seconds from the first step to the last, for any config."""
+"""A trainer's callback that does nothing but measure: tokens of the chats and seconds from the end of the first step to the end of the last."""
 
 from __future__ import annotations
 
@@ -6,32 +6,20 @@ import json
 import time
 from pathlib import Path
 
-import torch
-from axolotl.integrations.base import BasePlugin
 from transformers import TrainerCallback
 
 
 class Stopwatch(TrainerCallback):
-    """Writes stopwatch.json when training ends. The first step, which warms up, is left out of both figures."""
+    """Writes a JSON file when training ends. The first step, which warms up, is left out of both figures; `began` and `ended` are Unix times in seconds."""
 
     def __init__(self, path: Path):
         self.path = path
-        self.first: tuple[float, int] | None = None
+        self.marks: list[tuple[float, int]] = []
 
     def on_step_end(self, args, state, control, **kwargs):
-        self.last = time.monotonic(), int(state.num_input_tokens_seen)
-        self.first = self.first or self.last
+        self.marks.append((time.time(), int(state.num_input_tokens_seen)))
 
     def on_train_end(self, args, state, control, **kwargs):
-        seconds, tokens = (end - start for start, end in zip(self.first, self.last, strict=True))
-        self.path.write_text(json.dumps({"tokens": tokens, "seconds": seconds, "tokens_per_second": tokens / seconds}))
-
-
-class StopwatchPlugin(BasePlugin):
-    """See the module's docstring."""
-
-    def get_training_args(self, cfg):
-        return {"include_num_input_tokens_seen": "non_padding", "use_cpu": not torch.cuda.is_available()}
-
-    def add_callbacks_post_trainer(self, cfg, trainer):
-        return [Stopwatch(Path(cfg.output_dir) / "stopwatch.json")]
+        (began, before), (ended, after) = self.marks[0], self.marks[-1]
+        figures = {"steps": len(self.marks), "began": began, "ended": ended, "tokens": after - before, "tokens_per_second": (after - before) / (ended - began)}
+        self.path.write_text(json.dumps(figures))
