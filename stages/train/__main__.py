@@ -1,4 +1,7 @@
-"""Renders an Axolotl config from the parameters, runs Axolotl in its own environment, and keeps adapter, config, tokenizer and template."""
+"""Renders an Axolotl config from the parameters, runs Axolotl in its own environment, and keeps adapter, config, tokenizer and template.
+
+reports/tokens.html shows which tokens of a chat were trained.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from stages.common.errors import UserError, run
 from stages.common.files import new_folder, read_json, write_json, write_text
 from stages.common.params import load
 from stages.common.progress_file import eval_losses, read
-from stages.train import axolotl, progress, warning_signs
+from stages.train import axolotl, progress, tokens_page, warning_signs
 from stages.train.config import precision, render
 from stages.train.scratch import key, scratch_folder
 
@@ -44,6 +47,7 @@ def main() -> None:
             raise UserError(f"{error}; the log: {scratch / 'log.txt'}") from None
         keep(whole[kept], settled["config"])
         write_text("plots/train/checkpoints.csv", progress.checkpoints(lines))
+        write_text("reports/tokens.html", tokens_page.page(read_json(scratch / "tokens.json")))
         write_json("metrics/train.json", figures | warning_signs.figures(signs(lines, ended=True)))
 
 
@@ -59,7 +63,7 @@ def train(scratch: Path, params: Mapping, bf16: bool, gpu: bool, flash: bool, ha
         print(f"train: goes on from step {begin.name.partition('-')[2]}, where an earlier run was interrupted", flush=True)
     config = render(params, str(base_models.weights_folder(BASE)), str(scratch), bf16, gpu, flash)
     write_yaml(scratch / "axolotl.yaml", config | ({"resume_from_checkpoint": str(begin)} if begin else {}))
-    write_json(scratch / "terms.json", {"chats": handed, "patience": params["train.patience"]})
+    write_json(scratch / "terms.json", {"chats": handed, "patience": params["train.patience"], "served": BASE})
     return axolotl.train(scratch / "axolotl.yaml", scratch, gpu, lock, signs)
 
 

@@ -1,7 +1,7 @@
 """Dramatis's Axolotl plugin: lets Axolotl train on a CPU in bfloat16, writes progress as it comes, and marks a run that finished.
 
 Axolotl loads it by the config's `plugins: [stages.weights.plugin.DramatisPlugin]`. It reads `terms.json` in the config's output_dir, and writes there:
-`progress.jsonl` (one line a log of the trainer), `stopped.json` (why it gave up) or, last of all, `finished.json`.
+`tokens.json` (one chat as it is trained), `progress.jsonl` (one line a log of the trainer), `stopped.json` (why it gave up) or, last of all, `finished.json`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from axolotl.integrations.base import BasePlugin
 from transformers import set_seed
 
 from stages.common import guard
+from stages.common.errors import UserError
 from stages.common.files import write_json
+from stages.weights.as_served import Serving
 from stages.weights.checkpoints import Checkpoints, give_up
 from stages.weights.cpu_attention import use_two_products
 from stages.weights.cpu_training import drop_mask_of_padding_behind, keep_labelled_logits, quicken_dropout
@@ -23,6 +25,7 @@ from stages.weights.epoch_order import order_by_epoch
 from stages.weights.finite import broken_weight
 from stages.weights.progress import Progress
 from stages.weights.settings import known, unknown, why
+from stages.weights.token_check import document
 
 
 class DramatisPlugin(BasePlugin):
@@ -68,11 +71,23 @@ class DramatisPlugin(BasePlugin):
     def post_trainer_create(self, cfg, trainer):
         folder = Path(cfg.output_dir)
         handed = terms(folder)["chats"]
-        for name, dataset in (("train", trainer.train_dataset), ("validation", trainer.eval_dataset)):
+        for name, dataset in splits(trainer).items():
             if len(dataset) != handed[name]:  # Axolotl drops chats over sequence_len in silence; packing only comes after, in the sampler
                 missing = handed[name] - len(dataset)
                 give_up(folder, f"{missing} of {handed[name]} {name} chats are longer than sequence_len {cfg.sequence_len} tokens: raise it")
+        self.hold_to_serving(cfg, trainer, folder)
         order_by_epoch(trainer, cfg.seed)
+
+    def hold_to_serving(self, cfg, trainer, folder):
+        """Give up where what is about to be trained is not what will be served; else write down one chat's tokens."""
+        rows = {split: zip(data["input_ids"], data["labels"], strict=True) for split, data in splits(trainer).items()}
+        files = {"train": cfg.datasets[0]["path"], "validation": cfg.test_datasets[0]["path"]}
+        try:
+            found = document(rows, files, Serving.of(Path(terms(folder)["served"])))
+        except UserError as error:
+            give_up(folder, str(error))
+        if trainer.is_world_process_zero():
+            write_json(folder / "tokens.json", found)
 
     def post_train(self, cfg, model):
         folder = Path(cfg.output_dir)
@@ -82,6 +97,11 @@ class DramatisPlugin(BasePlugin):
         write_json(folder / "finished.json", {"trainable_parameters": trainable})
 
 
+def splits(trainer) -> dict:
+    """The tokenized chats that are trained on and evaluated on, by split."""
+    return {"train": trainer.train_dataset, "validation": trainer.eval_dataset}
+
+
 def terms(folder: Path) -> dict:
-    """What the stage wrote down for us: `chats` (how many it handed over, by split) and `patience`."""
+    """What the stage wrote down for us: `chats` (how many it handed over, by split), `patience`, and `served` (the folder whose tokenizer and template serve)."""
     return json.loads((folder / "terms.json").read_text(encoding="utf-8"))
