@@ -49,7 +49,8 @@ def command(model: Path, name: str, port: int, adapters: dict[str, Path], templa
         # Compiling takes a minute and gains nothing on a CPU (measured: 295 against 296 tokens/s).
         arguments += ["--enforce-eager"]
     if adapters:
-        rank = max(read_json(folder / "adapter_config.json")["r"] for folder in adapters.values())
+        configs = [read_json(folder / "adapter_config.json") for folder in adapters.values()]
+        rank = max(rank for config in configs for rank in (config["r"], *config.get("rank_pattern", {}).values()))  # some layers may have their own
         allowed = next((r for r in LORA_RANKS if r >= rank), None)
         if allowed is None:
             raise UserError(f"vLLM serves adapters up to rank {LORA_RANKS[-1]}, found {rank}")

@@ -51,14 +51,14 @@ def document(rows: Mapping[str, Iterable[Row]], files: Mapping[str, str], servin
     The chat is the training chat of median length. Raises UserError with the first fault, where there is one.
     """
     asked = {split: chats(file) for split, file in files.items()}
+    found = {split: check(rows[split], asked[split], serving) for split in files}
+    if faults := [fault for one in found.values() for fault in one.faults]:
+        raise UserError(faults[0] + (f" ({len(faults) - 1} more chats have a fault)" if len(faults) > 1 else ""))
     if serving.writes_the_date(asked["train"][0].turns):
         raise UserError(
             "the chat template writes the date of the day: what is trained today is not what will be served tomorrow; "
             "set a date in chat_template.jinja in a copy of the base, and name that folder as base_model"
         )
-    found = {split: check(rows[split], asked[split], serving) for split in files}
-    if faults := [fault for one in found.values() for fault in one.faults]:
-        raise UserError(faults[0] + (f" ({len(faults) - 1} more chats have a fault)" if len(faults) > 1 else ""))
     lengths = found["train"].tokens
     median = sorted(range(len(lengths)), key=lambda number: (lengths[number], asked["train"][number].id))[len(lengths) // 2]
     chat = asked["train"][median]

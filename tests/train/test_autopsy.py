@@ -13,7 +13,9 @@ TORCH = (
 )
 CUDA = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 1.96 GiB. GPU 0 has a total capacity of 23.64 GiB of which 1.02 GiB is free."
 ACCELERATE = "subprocess.CalledProcessError: Command '['/x/bin/python', '-m', 'axolotl.cli.train', 'axolotl.yaml']' died with <Signals.SIGKILL: 9>."
-TORCHRUN = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:\n  exitcode  : -9 (pid: 4242)\n  traceback : Signal 9 (SIGKILL) received by PID 4242"
+TORCHRUN = (
+    "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:\n  exitcode  : -9 (pid: 4242)\n  traceback : Signal 9 (SIGKILL) received by PID 4242"
+)
 
 
 @pytest.mark.parametrize(

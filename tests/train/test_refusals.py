@@ -25,6 +25,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("adapter", {"adapter": "qlora"}, "set lora"),
     ("load_in_4bit", {"axolotl": {"load_in_4bit": True}}, "leave it out"),
     ("attn_implementation", {"axolotl": {"attn_implementation": "flash_attention_2"}}, "sdpa"),
+    ("attn_implementation", {"axolotl": {"attn_implementation": "flex_attention"}}, "sdpa"),
     ("fp16", {"gpu": True, "axolotl": {"fp16": True}}, "set bf16: false"),
     ("sample_packing", {"sample_packing": True}, "group_by_length: true"),
     ("sample_packing", {"gpu": True, "sample_packing": True}, "install flash-attn"),
@@ -42,6 +43,7 @@ CAN_BE: list[dict[str, Any]] = [
     {"gpu": True, "axolotl": {"load_in_4bit": True}},
     {"axolotl": {"load_in_8bit": True}},  # bitsandbytes 0.50 does it on a CPU
     {"gpu": True, "axolotl": {"attn_implementation": "flash_attention_2"}},
+    {"gpu": True, "sample_packing": True, "axolotl": {"attn_implementation": "flex_attention"}},
     {"bf16": False, "axolotl": {"fp16": True}},
     {"gpu": True, "flash": True, "sample_packing": True},
     {"bf16": False, "sample_packing": True},

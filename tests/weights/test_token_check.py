@@ -133,6 +133,14 @@ def test_a_chat_that_is_not_trained_and_one_that_is_trained_twice_are_found(file
     assert fault.startswith("2 (h-1): none of what would be trained has its words")
 
 
+def test_of_two_chats_that_are_alike_each_must_be_trained(file):
+    with open(file, "a", encoding="utf-8") as more:
+        more.write(json.dumps({"id": "h-3", "conversations": CHATS[0]}) + "\n")
+    assert found(file, rows([*CHATS, CHATS[0]])) == []
+    (fault,) = found(file, rows(CHATS))
+    assert fault.startswith("4 (h-3): none of what would be trained has its words")
+
+
 def test_words_that_stand_otherwise_in_the_prompt_than_in_the_whole_chat_are_found(file):
     """Mistral's way: the system prompt stands before the last question, and in a whole chat nothing is the last but the reply."""
     template = (
