@@ -46,7 +46,8 @@ def main() -> None:
         except ValueError as error:
             raise UserError(f"{error}; the log: {scratch / 'log.txt'}") from None
         keep(whole[kept], settled["config"])
-        write_text("plots/train/checkpoints.csv", progress.checkpoints(lines))
+        for path, text in progress.plots(lines).items():
+            write_text(path, text)
         write_text("reports/tokens.html", tokens_page.page(read_json(scratch / "tokens.json")))
         write_json("metrics/train.json", figures | warning_signs.figures(signs(lines, ended=True)))
 

@@ -72,6 +72,7 @@ def train(config: Path, scratch: Path, gpu: bool, lock: int | None, signs: Signs
         tqdm(unit="step", desc="train", dynamic_ncols=True) as bar,
     ):
         lines: list[dict] = []
+        show(bar, lines)  # DVC has removed the files of the run before, and whoever looks now is to find some
         used = 0
         warn(signs(lines, ended=False), told, output)
         while process.poll() is None:
@@ -107,13 +108,12 @@ def warn(signs: Iterable[Sign], told: set[str], log: BinaryIO) -> None:
 
 
 def show(bar: tqdm, lines: list[dict]) -> None:
-    """Move the bar to the last step and write the curves so far."""
-    if not lines:
-        return
-    bar.total = lines[-1]["steps"]
-    losses = [line["loss"] for line in lines if "loss" in line]
-    evals = [line["eval_loss"] for line in lines if "eval_loss" in line]
-    bar.set_postfix({k: f"{v[-1]:.3f}" for k, v in (("loss", losses), ("eval", evals)) if v}, refresh=False)
-    bar.update(lines[-1]["step"] - bar.n)
-    for path, text in progress.curves(lines).items():
+    """Move the bar to the last step and write the curves so far; without a line, their heads."""
+    if lines:
+        bar.total = lines[-1]["steps"]
+        losses = [line["loss"] for line in lines if "loss" in line]
+        evals = [line["eval_loss"] for line in lines if "eval_loss" in line]
+        bar.set_postfix({k: f"{v[-1]:.3f}" for k, v in (("loss", losses), ("eval", evals)) if v}, refresh=False)
+        bar.update(lines[-1]["step"] - bar.n)
+    for path, text in progress.plots(lines).items():
         write_text(path, text)

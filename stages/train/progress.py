@@ -10,6 +10,11 @@ from stages.common.progress_file import eval_losses
 FOLDER = "plots/train"
 
 
+def plots(lines: list[dict]) -> dict[str, str]:
+    """CSV text by file, of a run that goes on or has ended: its curves, and the comparison of its checkpoints."""
+    return curves(lines) | {f"{FOLDER}/checkpoints.csv": checkpoints(lines)}
+
+
 def curves(lines: list[dict]) -> dict[str, str]:
     """CSV text by file, each a column by step. Seconds and tokens a second are means since the log before; memory is the peak so far, in MiB."""
     names = ("loss", "eval_loss", "eval_perplexity", "learning_rate", "grad_norm", "step_seconds", "tokens_per_second", "memory")

@@ -42,6 +42,10 @@ def test_each_curve_has_its_file_with_a_head_and_a_row_a_step() -> None:
     }
 
 
+def test_the_plots_are_the_curves_and_the_checkpoints() -> None:
+    assert progress.plots(LINES) == progress.curves(LINES) | {"plots/train/checkpoints.csv": progress.checkpoints(LINES)}
+
+
 def test_the_curves_of_a_run_under_way_are_the_beginning_of_the_whole_runs() -> None:
     whole = progress.curves(LINES)
     for count in range(len(LINES) + 1):

@@ -21,6 +21,7 @@ from stages.common.params import load
 from stages.common.progress_file import eval_losses, read
 from stages.train.__main__ import newest
 from stages.train.config import render
+from stages.train.warning_signs import of_curve
 from tests.weights.conftest import chat
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,6 +99,7 @@ def test_a_run_that_is_killed_at_random_moments_ends_as_one_that_is_not(base, un
     by_step = [{line["step"]: line["loss"] for line in one.lines if "loss" in line} for one in (undisturbed, run)]
     assert by_step[1] == pytest.approx(by_step[0], abs=1e-4)
     assert eval_losses(run.lines) == pytest.approx(eval_losses(undisturbed.lines), abs=1e-4)
+    assert [sign.name for sign in of_curve(run.lines, True, 10**5)] == [sign.name for sign in of_curve(undisturbed.lines, True, 10**5)] == ["final_loss"]
     seen = [line["tokens"] for one in (undisturbed, run) for line in one.lines[-1:]]
     assert seen[0] == seen[1]
     straight, resumed = undisturbed.adapter(), run.adapter()
