@@ -19,8 +19,8 @@ from stages.common.chats import read
 from stages.common.errors import UserError, run
 from stages.common.params import load
 from stages.train.__main__ import BASE, SPLITS, cpu_flags, write_yaml
-from stages.train.axolotl import command, cpu_settings
 from stages.train.config import precision, render
+from stages.train.launch import Launch, cpu_settings
 
 
 def configs(steps: int, scratch: Path) -> dict[str, dict]:
@@ -46,11 +46,12 @@ def measure(name: str, config: dict, scratch: Path) -> dict[str, float]:
     """One run: its tokens a second, seconds and last loss."""
     folder = Path(config["output_dir"])
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "terms.json").write_text(json.dumps({"chats": {name: len(read(path)) for name, path in SPLITS.items()}, "patience": None}))
+    (folder / "terms.json").write_text(json.dumps({"chats": {name: len(read(path)) for name, path in SPLITS.items()}, "patience": None, "processes": 1}))
     write_yaml(folder / "axolotl.yaml", config)
     settings = cpu_settings() if name == "ours" else {"OMP_NUM_THREADS": cpu_settings()["OMP_NUM_THREADS"]}
     with open(folder / "log.txt", "w") as log:
-        status = subprocess.run(command(folder / "axolotl.yaml", False), env=environments.silent(PYTHONPATH=".", **settings), stdout=log, stderr=log).returncode
+        command = Launch("accelerate", 1, 1, 0, gpu=False).command(environments.python("train"), folder / "axolotl.yaml")
+        status = subprocess.run(command, env=environments.silent(PYTHONPATH=".", **settings), stdout=log, stderr=log).returncode
     if status:
         raise UserError(f"{name} ended with status {status}: see {folder / 'log.txt'}")
     return json.loads((folder / "stopwatch.json").read_text())

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages.common import base_models, chats, checkpoints, children, environments
+from stages.common import base_models, chats, checkpoints, children
 from stages.common.errors import UserError, run
 from stages.common.files import new_folder, read_json, write_json, write_text
 from stages.common.params import load
 from stages.common.progress_file import eval_losses, read
 from stages.train import axolotl, progress
 from stages.train.config import precision, render
+from stages.train.launch import Launch, gpus, launch
 from stages.train.scratch import key, scratch_folder
 
 SPLITS = {"train": "data/splits/train.jsonl", "validation": "data/splits/validation.jsonl"}
@@ -27,18 +29,25 @@ def main() -> None:
     children.end_with_caller()
     params = load("train")
     handed = {name: len(chats.read(path)) for name, path in SPLITS.items()}
-    gpu = environments.has_gpu()
+    processes = launch(params, gpus(), os.environ)
+    gpu = processes.gpu
     bf16 = precision(params["bf16"], gpu, cpu_flags())
-    settled = {"config": render(params, BASE, "scratch", bf16, gpu), "patience": params["train.patience"]}
+    config = render(params, BASE, "scratch", bf16, gpu)
+    settled = {"config": config, "patience": params["train.patience"], "processes": processes.world}
     with scratch_folder(key(settled, base_models.fingerprint(BASE), (*SPLITS.values(), ENVIRONMENT))) as (scratch, lock):
-        lines = finished(scratch) or train(scratch, params, bf16, gpu, handed, lock)
+        lines = finished(scratch)
+        if lines is None:
+            lines = train(scratch, params, bf16, processes, handed, lock)
+        if processes.host:
+            print(f"train: host {processes.host} has done its part; the adapter is on host 0", flush=True)
+            return
         losses, whole = eval_losses(lines), checkpoints.whole(scratch)
         kept = checkpoints.best({step: losses[step] for step in whole if step in losses}) if params["train.keep"] == "best" else max(whole)
         try:
             figures = progress.summary(lines, read_json(scratch / "finished.json")["trainable_parameters"], handed, kept)
         except ValueError as error:
             raise UserError(f"{error}; the log: {scratch / 'log.txt'}") from None
-        keep(whole[kept], settled["config"])
+        keep(whole[kept], config)
         write_text("plots/train/checkpoints.csv", progress.checkpoints(lines))
         write_json("metrics/train.json", figures)
 
@@ -48,15 +57,15 @@ def finished(scratch: Path) -> list[dict] | None:
     return read(scratch / "progress.jsonl") if (scratch / "finished.json").exists() else None
 
 
-def train(scratch: Path, params: Mapping, bf16: bool, gpu: bool, handed: Mapping[str, int], lock: int) -> list[dict]:
+def train(scratch: Path, params: Mapping, bf16: bool, processes: Launch, handed: Mapping[str, int], lock: int) -> list[dict]:
     """Train from the newest whole checkpoint, or from the start, and return the progress lines. Raises UserError where the run did not finish."""
     begin = newest(scratch)
     if begin:
         print(f"train: goes on from step {begin.name.partition('-')[2]}, where an earlier run was interrupted", flush=True)
-    config = render(params, str(base_models.weights_folder(BASE)), str(scratch), bf16, gpu)
+    config = render(params, str(base_models.weights_folder(BASE)), str(scratch), bf16, processes.gpu) | processes.keys
     write_yaml(scratch / "axolotl.yaml", config | ({"resume_from_checkpoint": str(begin)} if begin else {}))
-    write_json(scratch / "terms.json", {"chats": handed, "patience": params["train.patience"]})
-    return axolotl.train(scratch / "axolotl.yaml", scratch, gpu, lock)
+    write_json(scratch / "terms.json", {"chats": handed, "patience": params["train.patience"], "processes": processes.world})
+    return axolotl.train(scratch / "axolotl.yaml", scratch, processes, lock)
 
 
 def newest(scratch: Path) -> Path | None:

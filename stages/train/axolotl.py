@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import time
 from pathlib import Path
 
@@ -13,35 +13,20 @@ from stages.common.errors import UserError
 from stages.common.files import read_json, write_text
 from stages.common.progress_file import read
 from stages.train import progress
+from stages.train.launch import Launch
 
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 90.0  # to finish the step under way and save; a cloud's notice is 30 seconds to two minutes
 
 
-def command(config: Path, gpu: bool) -> list[str]:
-    """Axolotl through accelerate, as the guide says: one process per GPU, or one on the CPU."""
-    where = [] if gpu else ["--cpu", "--num_processes", "1"]
-    return [environments.python("train"), "-m", "accelerate.commands.launch", *where, "--num_machines", "1", "--mixed_precision", "no",
-            "--dynamo_backend", "no", "-m", "axolotl.cli.train", str(config)]  # fmt: skip
-
-
-def cpu_settings() -> dict[str, str]:
-    """Threads and memory of a training process on a CPU.
-
-    accelerate allows one thread a process unless told. Logits of many megabytes come and go in every step: glibc would
-    give them back to the kernel each time and page them in again.
-    """
-    return {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))), "MALLOC_MMAP_THRESHOLD_": str(2**33), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
-
-
-def train(config: Path, scratch: Path, gpu: bool, lock: int | None) -> list[dict]:
+def train(config: Path, scratch: Path, launch: Launch, lock: int | None) -> list[dict]:
     """Run to the end and return the progress lines. Raises UserError with the reason, or the log's end, where the run did not finish."""
     log, watched, stopped = scratch / "log.txt", scratch / "progress.jsonl", scratch / "stopped.json"
     stopped.unlink(missing_ok=True)
-    environment = environments.silent(**({} if gpu else cpu_settings()))
+    command = launch.command(environments.python("train"), config)
     with (
         open(log, "wb") as output,
-        children.child(command(config, gpu), environment, output, GRACE_SECONDS, lock) as process,
+        children.child(command, environments.silent(**launch.environment()), output, GRACE_SECONDS, lock) as process,
         tqdm(unit="step", desc="train", dynamic_ncols=True) as bar,
     ):
         lines: list[dict] = []
@@ -55,8 +40,16 @@ def train(config: Path, scratch: Path, gpu: bool, lock: int | None) -> list[dict
         raise UserError(read_json(stopped)["reason"])
     # Axolotl saves and exits 0 on Ctrl-C: only the plugin's mark, written last, says that training reached its end.
     if process.returncode != 0 or not (scratch / "finished.json").exists():
+        if lost := killed(log.read_text(encoding="utf-8", errors="replace")):
+            raise UserError(f"{lost}; the next run goes on from the newest whole checkpoint. The log: {log}")
         raise UserError(f"training did not finish (exit status {process.returncode}). The end of {log}:\n{children.last_lines(log)}")
     return lines
+
+
+def killed(log: str) -> str | None:
+    """Which of several processes was killed, by torchrun's report at the end of its log; None where none was."""
+    found = re.search(r"rank +: (\d+) .*\n +exitcode +: -9 ", log)
+    return f"training process {found[1]} was killed (SIGKILL: by hand, or by the kernel for want of memory), and the others were ended" if found else None
 
 
 def show(bar: tqdm, lines: list[dict]) -> None:

@@ -1,37 +1,47 @@
-"""The order of the chats in each epoch, from seed and epoch alone: a run that goes on in its second epoch could not know it from the state of a generator."""
+"""The order of the chats in each epoch, from seed and epoch alone, the same for every process.
+
+A run that goes on in its second epoch could not know it from the state of a generator; and several processes, each of which takes its share of the
+batches, must draw one order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch.utils.data import Sampler
 
 
 class EpochOrder(Sampler):
-    """A sampler of transformers' or torch's that draws by `generator`, given one of its own for each epoch. accelerate calls `set_epoch`."""
+    """A sampler of transformers' or torch's that draws by `generator`, given one of its own for each epoch.
 
-    def __init__(self, sampler: Sampler, seed: int):
-        self.sampler, self.seed, self.epoch = sampler, seed, 0
+    `epoch` says which one begins, from 0. (accelerate's `set_epoch` does not come through where several processes go on in the middle of an epoch.)
+    """
 
-    def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next, from 0."""
-        self.epoch = epoch
+    def __init__(self, sampler: Sampler, seed: int, epoch: Callable[[], int]):
+        self.sampler, self.seed, self.epoch = sampler, seed, epoch
 
     def __len__(self) -> int:
         return len(self.sampler)
 
     def __iter__(self) -> Iterator[int]:
-        self.sampler.generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        self.sampler.generator = torch.Generator().manual_seed(self.seed + self.epoch())
         return iter(self.sampler)
 
 
 def order_by_epoch(trainer: object, seed: int) -> None:
-    """Have a trainer draw its training chats so, if it draws them at all."""
+    """Have a trainer draw its training chats so, if it draws them at all.
+
+    Chats are grouped by length into whole steps, those of all processes together: as many chats a step give the same steps, however many processes train.
+    """
     make = trainer._get_train_sampler
 
     def sampler(*args: object, **named: object) -> Sampler | None:
         made = make(*args, **named)
-        return EpochOrder(made, seed) if hasattr(made, "generator") else made
+        if not hasattr(made, "generator"):
+            return made
+        if hasattr(made, "batch_size"):
+            made.batch_size *= trainer.args.world_size
+        return EpochOrder(made, seed, lambda: int(trainer.state.epoch or 0))
 
     trainer._get_train_sampler = sampler

@@ -39,7 +39,7 @@ class Run:
                 line["conversations"][2]["value"] += " Indeed" * (number % 7)
             (folder / f"data/splits/{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         self.params = {**load("train"), "num_epochs": EPOCHS, "save_steps": 1, "eval_steps": 3, "lora_dropout": 0.1, **params}
-        self.terms = {"chats": {"train": CHATS, "validation": 3}, "patience": patience}
+        self.terms = {"chats": {"train": CHATS, "validation": 3}, "patience": patience, "processes": 1}
 
     def begin(self) -> subprocess.Popen:
         """Start, from the newest whole checkpoint if there is one."""
