@@ -9,8 +9,8 @@ from stages.common import environments
 from stages.common.files import read_json
 from stages.common.params import load
 from stages.train.__main__ import BASE, SPLITS, write_yaml
-from stages.train.axolotl import cpu_settings
 from stages.train.config import render
+from stages.train.launch import cpu_settings
 
 
 def operations_a_token(model: dict, modules: list[str], rank: int, labelled: float, length: float) -> float:

@@ -29,10 +29,11 @@ from stages.common.errors import UserError, run
 from stages.common.files import read_json, read_jsonl, write_json
 from stages.common.params import load
 from stages.train.__main__ import BASE, SPLITS, cpu_flags, write_yaml
-from stages.train.axolotl import command, cpu_settings
 from stages.train.config import precision, render
+from stages.train.launch import Launch, cpu_settings
 
 WARMUP_STEPS = 1
+ALONE = Launch("accelerate", 1, 1, 0, gpu=False)  # one process, on the CPU
 
 
 def our_config(out: Path, steps: int) -> dict:
@@ -50,15 +51,15 @@ def our_config(out: Path, steps: int) -> dict:
 
 def ours(out: Path, steps: int) -> list[str]:
     handed = {name: len(read(path)) for name, path in SPLITS.items()}
-    write_json(out / "terms.json", {"chats": handed, "patience": None})
+    write_json(out / "terms.json", {"chats": handed, "patience": None, "processes": 1, "served": BASE})
     write_yaml(out / "axolotl.yaml", our_config(out, steps))
-    return command(out / "axolotl.yaml", False)
+    return ALONE.command(environments.python("train"), out / "axolotl.yaml")
 
 
 def axolotl(out: Path, steps: int) -> list[str]:
     plain = {"bf16": False, "group_by_length": False, "plugins": ["benchmarks.stopwatch_plugin.StopwatchPlugin"]}
     write_yaml(out / "axolotl.yaml", our_config(out, steps) | plain)
-    return command(out / "axolotl.yaml", False)
+    return ALONE.command(environments.python("train"), out / "axolotl.yaml")
 
 
 def job(out: Path, steps: int) -> str:
@@ -89,7 +90,7 @@ def train(name: str, steps: int, out: Path) -> dict[str, float]:
     """Run one training to its end; what its stopwatch measured. Raises UserError with the log's place where it fails."""
     out.mkdir(parents=True)
     asked = RUNNERS[name](out, steps)
-    settings = cpu_settings() if name == "ours" else {"OMP_NUM_THREADS": cpu_settings()["OMP_NUM_THREADS"]}
+    settings = ALONE.environment() if name == "ours" else {"OMP_NUM_THREADS": cpu_settings()["OMP_NUM_THREADS"]}
     with open(out / "log.txt", "w") as log:
         status = subprocess.run(asked, env=environments.silent(PYTHONPATH=".", **settings), stdout=log, stderr=log, stdin=subprocess.DEVNULL).returncode
     if status or not (out / "stopwatch.json").exists():

@@ -26,7 +26,7 @@ from stages.common.errors import UserError, run
 from stages.common.files import write_json
 from stages.common.progress_file import read
 from stages.train.__main__ import SPLITS, write_yaml
-from stages.train.axolotl import command, cpu_settings
+from stages.train.launch import Launch
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -71,11 +71,19 @@ def by_hand(folder: Path, scratch: Path) -> float:
     """Axolotl on the config that the stage left beside the adapter; its paths stand for the clone's own."""
     config = YAML(typ="safe", pure=True).load(folder / "models" / "adapter" / "axolotl.yaml")
     config |= {"output_dir": str(scratch), "dataset_prepared_path": str(scratch / "prepared")}
-    write_json(scratch / "terms.json", {"chats": {name: len(chats.read(folder / path)) for name, path in SPLITS.items()}, "patience": None})
+    write_json(
+        scratch / "terms.json",
+        {"chats": {name: len(chats.read(folder / path)) for name, path in SPLITS.items()}, "patience": None, "processes": 1, "served": "models/base"},
+    )
     write_yaml(scratch / "axolotl.yaml", config)
     with open(scratch / "log.txt", "w") as log:
-        env = environments.silent(PYTHONPATH=str(folder), **cpu_settings())
-        return seconds(lambda: subprocess.run(command(scratch / "axolotl.yaml", False), cwd=folder, env=env, stdout=log, stderr=log).returncode)
+        alone = Launch("accelerate", 1, 1, 0, gpu=False)
+        env = environments.silent(PYTHONPATH=str(folder), **alone.environment())
+        return seconds(
+            lambda: (
+                subprocess.run(alone.command(environments.python("train"), scratch / "axolotl.yaml"), cwd=folder, env=env, stdout=log, stderr=log).returncode
+            )
+        )
 
 
 def first_step(folder: Path, state: Path) -> float:

@@ -17,8 +17,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A machine without a browser can still run the rest; CI, which installs one, fails without it."""
-    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))) and not os.environ.get("CI"):
-        for item in items:
-            if item.get_closest_marker("browser"):
-                item.add_marker(pytest.mark.skip(reason="no chromium on the PATH (apt-get install chromium)"))
+    """A machine without a browser, or without root, can still run the rest; CI, which has both, fails without them."""
+    missing = {}
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        missing["browser"] = "no chromium on the PATH (apt-get install chromium)"
+    if os.geteuid() != 0 or not shutil.which("ip"):
+        missing["network"] = "not root, or no ip on the PATH (apt-get install iproute2)"
+    for item in items if not os.environ.get("CI") else ():
+        for marker in filter(item.get_closest_marker, missing):
+            item.add_marker(pytest.mark.skip(reason=missing[marker]))

@@ -6,20 +6,22 @@ reports/tokens.html shows which tokens of a chat were trained.
 from __future__ import annotations
 
 import io
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages.common import base_models, chats, checkpoints, children, environments
+from stages.common import base_models, chats, checkpoints, children
 from stages.common.errors import UserError, run
 from stages.common.files import new_folder, read_json, write_json, write_text
 from stages.common.params import load
 from stages.common.progress_file import eval_losses, read
 from stages.train import axolotl, progress, tokens_page, warning_signs
 from stages.train.config import precision, render
+from stages.train.launch import Launch, gpus, launch
 from stages.train.scratch import key, scratch_folder
 
 SPLITS = {"train": "data/splits/train.jsonl", "validation": "data/splits/validation.jsonl"}
@@ -33,19 +35,26 @@ def main() -> None:
     handed = {name: len(chats.read(path)) for name, path in SPLITS.items()}
     if empty := next((SPLITS[name] for name, count in handed.items() if not count), None):
         raise UserError(f"{empty}: no chats in it; expected at least one: add some to the gold, or give the split a larger share (holdout)")
-    gpu = environments.has_gpu()
-    bf16, flash = precision(params["bf16"], gpu, cpu_flags()), gpu and axolotl.has_flash_attention()
-    signs = partial(warning_signs.of_run, params, handed["train"], read_json(f"{BASE}/manifest.json")["parameters"], 1)
-    settled = {"config": render(params, BASE, "scratch", bf16, gpu, flash), "patience": params["train.patience"]}
-    with scratch_folder(key(settled, base_models.fingerprint(BASE), (*SPLITS.values(), ENVIRONMENT))) as (scratch, lock):
-        lines = finished(scratch) or train(scratch, params, bf16, gpu, flash, handed, lock, signs)
+    processes = launch(params, gpus(), os.environ)
+    flash = processes.gpu and axolotl.has_flash_attention()
+    rendered = partial(render, params, bf16=precision(params["bf16"], processes.gpu, cpu_flags()), gpu=processes.gpu, flash=flash)
+    signs = partial(warning_signs.of_run, params, handed["train"], read_json(f"{BASE}/manifest.json")["parameters"], processes.world)
+    config, terms = rendered(BASE, "scratch"), {"chats": handed, "patience": params["train.patience"], "processes": processes.world, "served": BASE}
+    with scratch_folder(key({"config": config, **terms}, base_models.fingerprint(BASE), (*SPLITS.values(), ENVIRONMENT))) as (scratch, lock):
+        lines = finished(scratch)
+        if lines is None:
+            write_json(scratch / "terms.json", terms)
+            lines = train(scratch, rendered, processes, lock, signs)
+        if processes.host:
+            print(f"train: host {processes.host} has done its part; the adapter is on host 0", flush=True)
+            return
         losses, whole = eval_losses(lines), checkpoints.whole(scratch)
         kept = checkpoints.best({step: losses[step] for step in whole if step in losses}) if params["train.keep"] == "best" else max(whole)
         try:
             figures = progress.summary(lines, read_json(scratch / "finished.json")["trainable_parameters"], handed, kept)
         except ValueError as error:
             raise UserError(f"{error}; the log: {scratch / 'log.txt'}") from None
-        keep(whole[kept], settled["config"])
+        keep(whole[kept], config)
         for path, text in progress.plots(lines).items():
             write_text(path, text)
         write_text("reports/tokens.html", tokens_page.page(read_json(scratch / "tokens.json")))
@@ -57,15 +66,14 @@ def finished(scratch: Path) -> list[dict] | None:
     return read(scratch / "progress.jsonl") if (scratch / "finished.json").exists() else None
 
 
-def train(scratch: Path, params: Mapping, bf16: bool, gpu: bool, flash: bool, handed: Mapping[str, int], lock: int, signs: warning_signs.Signs) -> list[dict]:
+def train(scratch: Path, rendered: Callable[[str, str], dict], processes: Launch, lock: int, signs: warning_signs.Signs) -> list[dict]:
     """Train from the newest whole checkpoint, or from the start, and return the progress lines. Raises UserError where the run did not finish."""
     begin = newest(scratch)
     if begin:
         print(f"train: goes on from step {begin.name.partition('-')[2]}, where an earlier run was interrupted", flush=True)
-    config = render(params, str(base_models.weights_folder(BASE)), str(scratch), bf16, gpu, flash)
+    config = rendered(str(base_models.weights_folder(BASE)), str(scratch)) | processes.keys
     write_yaml(scratch / "axolotl.yaml", config | ({"resume_from_checkpoint": str(begin)} if begin else {}))
-    write_json(scratch / "terms.json", {"chats": handed, "patience": params["train.patience"], "served": BASE})
-    return axolotl.train(scratch / "axolotl.yaml", scratch, gpu, lock, signs)
+    return axolotl.train(scratch / "axolotl.yaml", scratch, processes, lock, signs)
 
 
 def newest(scratch: Path) -> Path | None:

@@ -10,6 +10,8 @@ LESS = "lower micro_batch_size (and raise gradient_accumulation_steps), lower se
 
 # A launcher ends with a status of its own and says its worker's: accelerate in the first way, torchrun in the second.
 KILLED = re.compile(r"died with <Signals\.SIGKILL: 9>|exitcode\s*:\s*-9\b|Signal 9 \(SIGKILL\)")
+# torchrun's report on one of several.
+WORKER = re.compile(r"rank +: (\d+) .*\n +exitcode +: -9\b")
 NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|Not enough disk space")  # the last is `datasets`'
 GPU_MEMORY = re.compile(r"CUDA out of memory\. Tried to allocate ([\d.]+ \w+)")
 # torch's allocator, which names bytes; Python's and C++'s own.
@@ -31,7 +33,8 @@ def cause(status: int, said: str, free: int, used: int) -> str | None:
         wanted = f"wanted {int(found[1]) // MIB} MiB more" if found[1] else "wanted more"
         return f"the machine's memory is full (training held up to {used // MIB} MiB and {wanted}): {LESS}"
     if status in (137, -9) or KILLED.search(said):
-        return f"it was killed by the kernel (SIGKILL), most likely for want of memory (training held up to {used // MIB} MiB): {LESS}"
+        who = f"its process {found[1]}, and with it the others," if (found := WORKER.search(said)) else "it"
+        return f"{who} was killed by the kernel (SIGKILL), most likely for want of memory (training held up to {used // MIB} MiB): {LESS}"
     if found := WEIGHTS.search(said):
         return f"a weight file of the base model cannot be read ({found[1].strip()}): bring it anew with `dvc repro --force base`"
     return None

@@ -18,26 +18,11 @@ from stages.common.errors import UserError
 from stages.common.files import read_json, write_text
 from stages.common.progress_file import read
 from stages.train import autopsy, progress
+from stages.train.launch import Launch
 from stages.train.warning_signs import Sign, Signs
 
 POLL_SECONDS = 1.0
 GRACE_SECONDS = 90.0  # to finish the step under way and save; a cloud's notice is 30 seconds to two minutes
-
-
-def command(config: Path, gpu: bool) -> list[str]:
-    """Axolotl through accelerate, as the guide says: one process per GPU, or one on the CPU."""
-    where = [] if gpu else ["--cpu", "--num_processes", "1"]
-    return [environments.python("train"), "-m", "accelerate.commands.launch", *where, "--num_machines", "1", "--mixed_precision", "no",
-            "--dynamo_backend", "no", "-m", "axolotl.cli.train", str(config)]  # fmt: skip
-
-
-def cpu_settings() -> dict[str, str]:
-    """Threads and memory of a training process on a CPU.
-
-    accelerate allows one thread a process unless told. Logits of many megabytes come and go in every step: glibc would
-    give them back to the kernel each time and page them in again.
-    """
-    return {"OMP_NUM_THREADS": str(len(os.sched_getaffinity(0))), "MALLOC_MMAP_THRESHOLD_": str(2**33), "MALLOC_TRIM_THRESHOLD_": str(2**34)}
 
 
 def has_flash_attention() -> bool:
@@ -57,18 +42,18 @@ def resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def train(config: Path, scratch: Path, gpu: bool, lock: int | None, signs: Signs) -> list[dict]:
+def train(config: Path, scratch: Path, launch: Launch, lock: int | None, signs: Signs) -> list[dict]:
     """Run to the end, warn of each sign as soon as it is seen, and return the progress lines.
 
     Raises UserError with the reason, or else the log's end, where the run did not finish.
     """
     log, watched, stopped = scratch / "log.txt", scratch / "progress.jsonl", scratch / "stopped.json"
     stopped.unlink(missing_ok=True)
-    environment = environments.silent(**({} if gpu else cpu_settings()))
+    command = launch.command(environments.python("train"), config)
     told: set[str] = set()
     with (
         open(log, "wb") as output,
-        children.child(command(config, gpu), environment, output, GRACE_SECONDS, lock) as process,
+        children.child(command, environments.silent(**launch.environment()), output, GRACE_SECONDS, lock) as process,
         tqdm(unit="step", desc="train", dynamic_ncols=True) as bar,
     ):
         lines: list[dict] = []

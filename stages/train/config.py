@@ -54,7 +54,7 @@ def render(params: Mapping[str, Any], base: str, scratch: str, bf16: bool, gpu: 
         "logging_steps": 1,
         "save_total_limit": 10**6,  # the plugin decides which checkpoints stay (stages/weights/checkpoints.py), and the stage which is kept
         "load_best_model_at_end": False,
-        "eval_batch_size": params["micro_batch_size"],
+        "eval_batch_size": 1,  # each chat counts for itself: accelerate fills the last batches of several processes with chats that stood before
         "dataset_num_proc": 1,
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": gpu,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import shutil
 import signal
+import threading
 from pathlib import Path
 
 from transformers import TrainerCallback
 
 from stages.common.checkpoints import best, mark, whole
 from stages.common.files import write_json
-from stages.common.progress_file import eval_losses, read
+from stages.common.progress_file import eval_losses
+from stages.weights import ranks
 
 NEWEST = 2  # checkpoints that stay beside the best one
 
@@ -25,12 +27,14 @@ class Checkpoints(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         # The step under way is finished first: half a step cannot be saved.
-        signal.signal(signal.SIGTERM, self._stop)
+        if threading.current_thread() is threading.main_thread():  # Ray trains in another, and signals its workers by its own means
+            signal.signal(signal.SIGTERM, self._stop)
 
     def _stop(self, number: int, frame: object) -> None:
         self.told_to_stop = True
 
     def on_step_end(self, args, state, control, **kwargs):
+        self.told_to_stop = ranks.any_says(self.told_to_stop, args.device)  # all stop after the same step, or some would wait for the rest for ever
         if state.global_step >= state.max_steps:
             control.should_evaluate = control.should_save = self.at_end = True
         elif self.told_to_stop:
@@ -47,13 +51,14 @@ class Checkpoints(TrainerCallback):
 
     def on_evaluate(self, args, state, control, **kwargs):
         control.should_save = state.global_step > 0
-        if self.patience is not None and evaluations_since_best(self.folder) >= self.patience:
+        if self.patience is not None and evaluations_since_best(state.log_history) >= self.patience:
             control.should_training_stop = True
 
     def on_save(self, args, state, control, **kwargs):
-        if state.is_world_process_zero:
+        ranks.wait_for_all()  # each writes files of its own into the checkpoint
+        if args.should_save:  # one process on each host
             mark(self.folder / f"checkpoint-{state.global_step}")
-            prune(self.folder)
+            prune(self.folder, eval_losses(state.log_history))
 
 
 def give_up(folder: Path, reason: str) -> None:
@@ -62,16 +67,33 @@ def give_up(folder: Path, reason: str) -> None:
     raise SystemExit(1)
 
 
-def evaluations_since_best(folder: Path) -> int:
-    """How many evaluations came after the best one."""
-    losses = eval_losses(read(folder / "progress.jsonl"))
+def evaluations_since_best(logged: list[dict]) -> int:
+    """How many evaluations came after the best one, of what the trainer has logged: every process knows that."""
+    losses = eval_losses(logged)
     return sum(step > (best(losses) or 0) for step in losses)
 
 
-def prune(folder: Path) -> None:
-    """Remove all checkpoints but the newest and the best."""
-    there, losses = whole(folder), eval_losses(read(folder / "progress.jsonl"))
+def prune(folder: Path, losses: dict[int, float]) -> None:
+    """Remove all checkpoints but the newest and the best by eval loss."""
+    there = whole(folder)
     stay = {*list(there)[-NEWEST:], best({step: losses[step] for step in there if step in losses})}
     for step, path in there.items():
         if step not in stay:
             shutil.rmtree(path, ignore_errors=True)
+
+
+def newest_of_all(folder: Path) -> Path | None:
+    """The checkpoint from which every process can go on; None where there is none. Each host has its own, and a kill may come between two hosts' marks.
+
+    What this host has of later steps is removed. Gives up where the processes do not train the same: `folder` is named after all that a run depends on.
+    """
+    names, steps = zip(*ranks.each((folder.name, sorted(whole(folder)))), strict=True)
+    if len(set(names)) > 1:
+        give_up(
+            folder, f"the hosts do not train the same ({', '.join(sorted(set(names)))}): parameters, precision, base, data or requirements/train.txt differ"
+        )
+    newest = max(set.intersection(*map(set, steps)), default=None)
+    for step, path in whole(folder).items():
+        if newest is None or step > newest:
+            shutil.rmtree(path, ignore_errors=True)
+    return None if newest is None else folder / f"checkpoint-{newest}"

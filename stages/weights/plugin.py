@@ -17,8 +17,9 @@ from transformers import set_seed
 from stages.common import guard
 from stages.common.errors import UserError
 from stages.common.files import write_json
+from stages.weights import ranks
 from stages.weights.as_served import Serving
-from stages.weights.checkpoints import Checkpoints, give_up
+from stages.weights.checkpoints import Checkpoints, give_up, newest_of_all
 from stages.weights.cpu_attention import use_two_products
 from stages.weights.cpu_training import drop_mask_of_padding_behind, keep_labelled_logits, quicken_dropout
 from stages.weights.epoch_order import order_by_epoch
@@ -32,6 +33,11 @@ class DramatisPlugin(BasePlugin):
     """See the module's docstring."""
 
     checkpoints: Checkpoints
+    writes: bool  # one process on each host
+
+    def load_datasets(self, cfg, preprocess=False):
+        if not torch.cuda.is_available():
+            cfg.device_map = {"": "cpu"}  # among several processes Axolotl asks for the GPU of the process's number
 
     def register(self, cfg):
         if said := unknown(cfg, known()):
@@ -41,11 +47,14 @@ class DramatisPlugin(BasePlugin):
         give_up(Path(cfg["output_dir"]), why(sys.exception()))
 
     def pre_model_load(self, cfg):
-        guard.end_with_parent()  # accelerate stands between the guard and us
+        if not cfg.use_ray:
+            guard.end_with_parent()  # the launcher stands between the guard and us
 
     def get_training_args(self, cfg):
         # A loss that is no number is to be seen, not replaced by the mean of those before it.
         ours = {"include_num_input_tokens_seen": "non_padding", "logging_nan_inf_filter": False}
+        # Each host has a disk of its own; Ray's have one in common, on which all would write the same file.
+        ours["save_on_each_node"] = not cfg.use_ray
         # Without use_cpu the trainer refuses bfloat16 on a machine with no accelerator.
         return ours if torch.cuda.is_available() else {**ours, "use_cpu": True}
 
@@ -66,11 +75,17 @@ class DramatisPlugin(BasePlugin):
     def add_callbacks_post_trainer(self, cfg, trainer):
         folder = Path(cfg.output_dir)
         self.checkpoints = Checkpoints(folder, terms(folder)["patience"])
+        self.writes = trainer.args.should_save
         return [Progress(folder / "progress.jsonl"), self.checkpoints]
 
     def post_trainer_create(self, cfg, trainer):
         folder = Path(cfg.output_dir)
-        handed = terms(folder)["chats"]
+        handed, asked = terms(folder)["chats"], terms(folder)["processes"]
+        if trainer.args.world_size != asked:  # accelerate quietly starts one where it cannot start more
+            give_up(folder, f"{asked} processes were asked for, and {trainer.args.world_size} train: see train.launcher, train.processes and train.hosts")
+        if ranks.several():
+            newest = newest_of_all(folder)
+            cfg.resume_from_checkpoint = newest and str(newest)
         for name, dataset in splits(trainer).items():
             if len(dataset) != handed[name]:  # Axolotl drops chats over sequence_len in silence; packing only comes after, in the sampler
                 missing = handed[name] - len(dataset)
@@ -94,7 +109,8 @@ class DramatisPlugin(BasePlugin):
         if self.checkpoints.told_to_stop and not self.checkpoints.at_end:
             give_up(folder, "training was told to stop (SIGTERM); it goes on from where it was saved at the next run")
         trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-        write_json(folder / "finished.json", {"trainable_parameters": trainable})
+        if self.writes:
+            write_json(folder / "finished.json", {"trainable_parameters": trainable})
 
 
 def splits(trainer) -> dict:
@@ -103,5 +119,8 @@ def splits(trainer) -> dict:
 
 
 def terms(folder: Path) -> dict:
-    """What the stage wrote down for us: `chats` (how many it handed over, by split), `patience`, and `served` (the folder whose tokenizer and template serve)."""
+    """What the stage wrote down for us.
+
+    `chats` (how many it handed over, by split), `patience`, `processes` (how many train in all) and `served` (the folder whose tokenizer and template serve).
+    """
     return json.loads((folder / "terms.json").read_text(encoding="utf-8"))

@@ -38,13 +38,14 @@ class Progress(TrainerCallback):
             file.write(json.dumps(line) + "\n")
 
     def on_train_begin(self, args, state, control, **kwargs):
+        if state.global_step:
+            args.eval_on_start = False  # the run that goes on here did it
         if not state.is_world_process_zero:
             return
         # What stands there of this step and those before it was written before its checkpoint was.
         before = [line for line in read(self.path) if line["step"] <= state.global_step] if state.global_step else []
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in before))
         if before:
-            args.eval_on_start = False  # the run that began here did it
             self.seconds = before[-1]["seconds"]
         else:
             self._write(state)

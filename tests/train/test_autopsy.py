@@ -53,3 +53,20 @@ def test_want_of_memory_names_what_to_lower(told: str) -> None:
 @pytest.mark.parametrize("said", ["", "ValueError: something else", "loss 2.5, MemoryErrors: 0", "exitcode  : -15 (pid: 3)"])
 def test_of_another_death_nothing_is_made_up(status: int, said: str) -> None:
     assert cause(status, said, ROOM, 0) is None
+
+
+REPORT = """
+Root Cause (first observed failure):
+[0]:
+  time      : 2026-11-27_03:22:58
+  host      : localhost
+  rank      : 3 (local_rank: 1)
+  exitcode  : {status} (pid: 11537){signal}
+  error_file: <N/A>
+"""
+
+
+def test_torchruns_report_says_which_process_was_killed() -> None:
+    told = cause(1, REPORT.format(status=-9, signal=" (SIGKILL)"), ROOM, 512 << 20)
+    assert told is not None and told.startswith("its process 3, and with it the others, was killed by the kernel (SIGKILL)")
+    assert cause(1, REPORT.format(status=1, signal=""), ROOM, 512 << 20) is None

@@ -40,7 +40,7 @@ def test_a_parameter_under_axolotls_name_goes_through_unchanged(name: str) -> No
 
 
 def test_every_parameter_of_the_stage_reaches_axolotl_by_some_way() -> None:
-    assert set(params()) - set(PASSED) == {"lora_alpha", "bf16", "axolotl", "train.keep", "train.patience"}
+    assert set(params()) - set(PASSED) == {"lora_alpha", "bf16", "axolotl", "train.keep", "train.patience", "train.launcher", "train.processes", "train.hosts"}
 
 
 @pytest.mark.parametrize(("rank", "alpha", "rendered"), [(16, None, 32), (8, None, 16), (32, None, 64), (16, 16, 16), (32, 1, 1)])

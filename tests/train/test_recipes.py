@@ -13,6 +13,7 @@ import pytest
 from stages.common import environments
 from stages.common.errors import UserError
 from stages.train.config import render
+from stages.train.launch import Launch
 from tools import recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +22,14 @@ RECIPES = recipe.read_all()
 BY_NAME = {one.name: one for one in RECIPES}
 QUANTIZED = ["llama-3.1-70b-qlora-8x80gb", "llama-3.1-8b-qlora-16gb"]
 SEVENTY = QUANTIZED[0]
+# As in the files that Axolotl brings for it; "auto" is the trainer's own value.
+ZERO_2 = {
+    "zero_optimization": {"stage": 2, "overlap_comm": True},
+    "bf16": {"enabled": True},
+    "gradient_accumulation_steps": "auto",
+    "train_batch_size": "auto",
+    "train_micro_batch_size_per_gpu": "auto",
+}
 
 
 def rendered(name: str, gpu: bool, **axolotl: Any) -> dict:
@@ -59,6 +68,8 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     """Of each recipe and each broken one: Axolotl's answer. One child for all: the import takes ten seconds."""
     fsdp = rendered(SEVENTY, True)["fsdp_config"]
     cases = {one.name: rendered(one.name, one.name != recipe.DEFAULT) for one in RECIPES} | {
+        "by Ray": rendered("llama-3.1-8b-lora-80gb", True) | Launch("ray", 8, 1, 0, gpu=True).keys,
+        "by DeepSpeed": rendered("llama-3.1-8b-lora-80gb", True, deepspeed=ZERO_2),
         "a wrong key": rendered(SEVENTY, True, fsdp_versoin=2),
         "a wrong inner key": rendered(SEVENTY, True, fsdp_config=fsdp | {"reshard_after_forwards": True}),
         "a wrong value": rendered(SEVENTY, True, fsdp_config=fsdp | {"state_dict_type": "WHOLE"}),
@@ -80,6 +91,15 @@ def test_axolotl_takes_a_recipe_and_drops_no_key_of_it(said: dict[str, dict], na
     asked = {key: value for key, value in answer["asked"].items() if key not in ("datasets", "test_datasets")}
     assert lost(asked, answer["config"]) == []
     assert answer["config"]["attn_implementation"] == "sdpa"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["by Ray", "by DeepSpeed"])
+def test_axolotl_takes_what_is_rendered_for_other_ways_to_use_several_gpus(said: dict[str, dict], name: str) -> None:
+    answer = said[name]
+    assert "refused" not in answer, answer
+    assert lost({key: value for key, value in answer["asked"].items() if key not in {"datasets", "test_datasets"}}, answer["config"]) == []
+    assert answer["config"]["use_ray"] is (name == "by Ray")
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ class Run:
                 line["conversations"][2]["value"] += " Indeed" * (number % 7)
             (folder / f"data/splits/{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
         self.params = {**load("train"), "num_epochs": EPOCHS, "save_steps": 1, "eval_steps": 3, "lora_dropout": 0.1, **params}
-        self.terms = {"chats": {"train": CHATS, "validation": 3}, "patience": patience, "served": str(base)}
+        self.terms = {"chats": {"train": CHATS, "validation": 3}, "patience": patience, "served": str(base), "processes": 1}
 
     def begin(self) -> subprocess.Popen:
         """Start, from the newest whole checkpoint if there is one."""

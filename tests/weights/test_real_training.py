@@ -30,7 +30,7 @@ def start(base: Path, folder: Path, seed: int, hash_seed: str) -> subprocess.Pop
         (folder / f"data/splits/{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     config = render({**load("train"), "seed": seed, "num_epochs": 1}, str(base), str(folder), bf16=False, gpu=False)
     config["plugins"] = [*config["plugins"], "tests.weights.watching_plugin.WatchingPlugin"]
-    (folder / "terms.json").write_text(json.dumps({"chats": {"train": CHATS, "validation": 2}, "patience": None, "served": str(base)}))
+    (folder / "terms.json").write_text(json.dumps({"chats": {"train": CHATS, "validation": 2}, "patience": None, "served": str(base), "processes": 1}))
     (folder / "axolotl.yaml").write_text(yaml.safe_dump(config))
     environment = silent(PYTHONHASHSEED=hash_seed, PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
     with open(folder / "log.txt", "wb") as log:
