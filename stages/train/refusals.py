@@ -31,8 +31,8 @@ def _start(config: Mapping) -> object:
 
 
 RULES = (
-    # bitsandbytes 0.50 has kernels for CPUs, which cannot be relied on (measured): a model whose rows are no multiple of 64 raises in
-    # _convert_weight_packed_for_cpu, and SmolLM2's first gradient has a norm of 0.5 where bfloat16's has 3.0. Eight bits train as sixteen do.
+    # bitsandbytes 0.50 has kernels for CPUs, and Axolotl starts (measured): a model whose rows are no multiple of 64 raises in
+    # _convert_weight_packed_for_cpu, and SmolLM2 hardly learns: in two steps its eval loss falls by 0.07, in bfloat16 by 0.99. Eight bits learn as sixteen do.
     Rule("adapter", lambda c, gpu: c.get("adapter") == "qlora" and not gpu, "a base in 4 bits needs a GPU, and nvidia-smi finds none here; set lora"),
     Rule(
         "load_in_4bit",
