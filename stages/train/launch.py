@@ -47,8 +47,9 @@ class Launch:
                 return [python, *axolotl]
             case "torchrun":
                 # Static: the host with number 0 has rank 0, which writes. torchrun reads PET_NODE_RANK, PET_MASTER_ADDR and PET_MASTER_PORT itself.
-                meet = ["--standalone", "--local_addr", "127.0.0.1"] if self.hosts == 1 else ["--nnodes", str(self.hosts), "--rdzv_backend", "static"]
-                return [python, "-m", "torch.distributed.run", *meet, "--nproc_per_node", str(self.processes), *axolotl]
+                meet = ["--standalone", "--local_addr", "127.0.0.1"] if self.hosts == 1 else ["--rdzv_backend", "static"]
+                many = ["--nnodes", str(self.hosts), "--nproc_per_node", str(self.processes)]
+                return [python, "-m", "torch.distributed.run", *meet, *many, *axolotl]
             case _:
                 where = [] if self.gpu else ["--cpu"]
                 many = ["--multi_gpu"] if self.processes > 1 else []
@@ -107,7 +108,8 @@ def launch(params: Mapping[str, Any], gpus: int, environ: Mapping[str, str]) -> 
             )
         if launcher == "accelerate" and processes > 1:
             raise UserError(
-                f"params.yaml: train.processes is {processes} and train.launcher is accelerate, which starts one process on a CPU however many it is asked for; set torchrun"
+                f"params.yaml: train.processes is {processes} and train.launcher is accelerate, which starts one process on a CPU "
+                "however many it is asked for; set torchrun"
             )
         for name in (name for name in SHARDED if params["axolotl"].get(name)):
             raise UserError(f"params.yaml: axolotl.{name} is set: a model is shared among GPUs, and nvidia-smi finds none here; leave it out")

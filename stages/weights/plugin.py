@@ -36,7 +36,7 @@ class DramatisPlugin(BasePlugin):
     writes: bool  # one process on each host
 
     def load_datasets(self, cfg, preprocess=False):
-        if not torch.cuda.is_available():
+        if cfg.world_size > 1 and not torch.cuda.is_available():
             cfg.device_map = {"": "cpu"}  # among several processes Axolotl asks for the GPU of the process's number
 
     def register(self, cfg):

@@ -57,16 +57,15 @@ def test_accelerate_starts_what_was_asked_for_and_guesses_nothing() -> None:
     assert "--multi_gpu" not in options(asked(1))
 
 
-def test_torchrun_starts_processes_on_this_host_that_nobody_else_can_join() -> None:
-    assert options(asked(train__launcher="torchrun", train__processes=2)) == [
-        "-m", "torch.distributed.run", "--standalone", "--local_addr", "127.0.0.1", "--nproc_per_node", "2",
-    ]  # fmt: skip
+def test_torchrun_starts_processes_on_this_host_and_tells_nobody_else_where() -> None:
+    expected = "-m torch.distributed.run --standalone --local_addr 127.0.0.1 --nnodes 1 --nproc_per_node 2"
+    assert options(asked(train__launcher="torchrun", train__processes=2)) == expected.split()
 
 
 def test_several_hosts_meet_where_torchruns_own_variables_say_and_host_0_has_rank_0() -> None:
     found = asked(environ=HOST, train__launcher="torchrun", train__processes=2, train__hosts=3)
     assert (found.world, found.host) == (6, 1)
-    assert options(found)[2:] == ["--nnodes", "3", "--rdzv_backend", "static", "--nproc_per_node", "2"]
+    assert options(found)[2:] == "--rdzv_backend static --nnodes 3 --nproc_per_node 2".split()
 
 
 def test_ray_is_asked_by_axolotl_itself() -> None:

@@ -20,7 +20,7 @@ from tests.project import Project
 from tests.tiny_base import tiny_base, trainable  # noqa: F401
 
 pytestmark = pytest.mark.slow
-STEPS = 6  # two epochs of 24 chats, 8 a step
+EPOCHS, STEPS = 8, 24  # of 24 chats, 8 a step
 ADDRESSES = ("10.77.6.1", "10.77.6.2")
 
 
@@ -30,8 +30,8 @@ class Host:
     def __init__(self, folder: Path, base: Path, namespace: str | None = None, **environment: str):
         self.project = trainable(Project(folder / "project"), base)
         self.state, self.inside = folder / "state", ["ip", "netns", "exec", namespace] if namespace else []
-        self.environment = {**os.environ, "DRAMATIS_STATE": str(self.state), "OMP_NUM_THREADS": "1", **environment}
-        for name, value in {"num_epochs": 2, "gradient_accumulation_steps": 2, "train.launcher": "torchrun"}.items():
+        self.environment = {**os.environ, "DRAMATIS_STATE": str(self.state), **environment}
+        for name, value in {"num_epochs": EPOCHS, "eval_steps": 6, "gradient_accumulation_steps": 2, "train.launcher": "torchrun"}.items():
             self.project.set(name, value)
 
     @contextmanager
@@ -112,7 +112,7 @@ def test_told_to_stop_and_then_with_a_worker_killed_the_run_goes_on_to_the_same_
     assert left(host) == []
 
     with host.stage() as process:
-        host.wait_for(max(4, saved + 1), process)  # in the second epoch
+        host.wait_for(max(10, saved + 1), process)  # in the fourth epoch
         os.kill(workers(process)[1], signal.SIGKILL)
         killed = time.monotonic()
         said, errors = process.communicate(timeout=60)
