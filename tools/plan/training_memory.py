@@ -1,9 +1,9 @@
 """The memory that a training takes, part by part, from the shape of the model, the parameters of the run and its largest batch.
 
 What autograd keeps was counted with torch's saved_tensors_hooks in real Axolotl runs on a CPU, and is followed here tensor by tensor; it comes out to
-0.2 %. A layer keeps, for each token: the input of both norms in float32; queries, keys, values and what attention said; the MLP's gate, its activation
+0.5 %. A layer keeps, for each token: the input of both norms in float32; queries, keys, values and what attention said; the MLP's gate, its activation
 and up; and for each LoRA map the mask of its dropout and its input. On a GPU the mask is a byte a value (torch's fused dropout), on a CPU as wide as the
-input that PEFT has cast to the adapter's float32. Nothing here has been measured on a GPU; published figures stand in tests/tools/test_plan_memory.py.
+input that PEFT has cast to the adapter's float32. Nothing here has been measured on a GPU; published figures stand in tests/tools/test_plan_train.py.
 """
 
 from __future__ import annotations
@@ -20,13 +20,18 @@ MIB = 2**20
 CPU_PROCESS = 1000 * MIB
 """Measured: Python with torch, transformers and Axolotl before the model is opened, 830 MiB, and accelerate's launcher beside it, 160."""
 GPU_PROCESS = 0.7 * GB
-"""CUDA's context with its libraries' kernels and workspaces; what nvidia-smi shows of a process that has done a product of matrices."""
+"""CUDA's context and libraries: assumed, not measured."""
 SHORT = 512
 """Tokens up to which stages/weights/cpu_attention.py makes the whole score matrix."""
 NF4 = 4.127
 """Bits of a weight in 4 bits with its doubly quantized scales (QLoRA, arXiv 2305.14314, section 3)."""
 OPTIMIZERS = {"8bit": 2, "lion": 4, "sgd": 0, "adafactor": 0}
 """Bytes a trainable weight of an optimizer's state, by a part of its name; AdamW's two moments in float32 are 8."""
+HOLES = {True: 0.8, False: 0.3}
+"""Of the activations, by `bf16`: heap that glibc 2.36 holds and cannot use again, as mallinfo2 showed in three runs of SmolLM2-135M (micro batch 2; 8 in float32; 4 with
+checkpoints; benchmarks/plan_check.py compares others). In bfloat16 each LoRA map makes float32 copies in between, which leave more holes."""
+LOGIT_HOLES = 0.66
+"""Of the logits: those of other batches and of evaluation have other sizes, and leave theirs beside."""
 LOGIT = 12
 """Bytes of a logit at the worst moment, when the softmax is differentiated: its value, the gradient that comes and the one that goes, in float32."""
 
@@ -78,7 +83,7 @@ def memory(shape: Shape, run: Run, batch: Batch) -> Memory:
         optimizer=trained * state,
         activations=kept,
         logits=logits,
-        allocator=0 if run.gpu else SLACK * (kept + logits),
+        allocator=0 if run.gpu else HOLES[run.bf16] * kept + LOGIT_HOLES * logits,
     )
 
 
@@ -126,7 +131,3 @@ def layer_token(shape: Shape, run: Run, length: int) -> float:
     mask = (1 if run.gpu else 4) if run.dropout else 0
     lora = sum((mask + value) * shape.linears[name][0] + value * run.rank for name in run.modules)
     return norms + attention + mlp + lora
-
-
-SLACK = 0.6
-"""PENDING"""
