@@ -12,7 +12,7 @@ from stages.common.files import read_json
 from stages.common.spending import Caps, Ledger, Use
 from tests.common.stub_endpoint import Endpoint, Reply, completion
 from tests.synthesize.holmes import METRICS, change, good, one_sentence, project, run, synthesize
-from tools.plan import Plan, Step, stops_after
+from tools.plan.synthesize import Plan, Step, stops_after
 
 PRICES = {"stub-teacher": {"input": 10.0, "output": 100.0}, "stub-critic": {"input": 1.0, "output": 1.0}}
 

@@ -1,6 +1,4 @@
-"""What a costly stage would ask for, before it asks for anything.
-
-    python -m tools.plan synthesize     # requests, tokens, dollars, where a cap would stop it, time, and what so many chats are good for
+"""The plan of synthesize: requests, tokens, dollars, where a cap would stop it, time, and what so many chats are good for.
 
 Nothing is sent and no key is needed. Requests that the store of paid answers, or data/synthetic/answers.jsonl, can answer are counted as they were;
 the others are estimated. "Likely" is four bytes of prompt a token, every answer of full length (synthesize.answer_tokens), no second attempts; "at
@@ -9,7 +7,6 @@ most" is a token a byte and every attempt that synthesize.retries allows.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -17,7 +14,6 @@ from itertools import zip_longest
 from stages.common import characters, size
 from stages.common.answer_store import Answer, AnswerStore, key
 from stages.common.completions import Request, Unanswered
-from stages.common.errors import run
 from stages.common.params import load
 from stages.common.spending import FREE, Ledger, Price, Use, likely, most
 from stages.synthesize import critic, paid, prompts
@@ -174,14 +170,3 @@ def synthesize() -> None:
     print("Likely: four bytes of prompt a token, answers of full length, each asked once. At most: a token a byte, and every retry.")
     print("\n".join([*([f"{warning[0].upper()}{warning[1:]}."] if warning else []), *sentences(plan, params, spending)]))
     print(size.sentence(sum(map(len, product.examples.values())), len(drawn)))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tools.plan", description=(__doc__ or "").partition("\n")[0])
-    parser.add_subparsers(dest="stage", required=True, metavar="STAGE").add_parser("synthesize", help="requests, tokens, dollars and time of the teacher")
-    parser.parse_args()
-    synthesize()
-
-
-if __name__ == "__main__":
-    run(main)
