@@ -60,7 +60,10 @@ def test_prompts_of_several_turns_are_read_in_their_order_beside_those_of_one(tm
         (PROMPTS[0] | {"character": "watson"}, ":2: the prompt is for 'watson', who has no card; data/characters has elizabeth-bennet, john-silver, sher"),
         (PROMPTS[0] | {"character": None}, ":2: character is None; expected some words"),
         (PROMPTS[0] | {"character": ["john-silver"]}, r":2: character is \['john-silver'\]; expected some words"),
-        (PROMPTS[1] | {"charakter": "john-silver"}, ":2: found charakter, id, prompt, topic; expected an object with id, topic, prompt or prompts, and perhaps character"),
+        (
+            PROMPTS[1] | {"charakter": "john-silver"},
+            ":2: found charakter, id, prompt, topic; expected an object with id, topic, prompt or prompts, and perhaps character",
+        ),
         ({"id": "a", "prompt": "b"}, ":2: found id, prompt; expected an object with id, topic"),
         (PROMPTS[1] | {"prompt": "  "}, ":2: prompt is '  '; expected some words"),
         (PROMPTS[1] | {"prompts": ["b"]}, ":2: found id, prompt, prompts, topic; expected an object with id, topic, prompt or prompts"),
