@@ -94,7 +94,7 @@ def resampled_totals(rows: np.ndarray, resamples: int, generator: np.random.Gene
     """Column totals of `resamples` bootstrap samples of the rows: shape (resamples, columns).
 
     A sample draws whole rows, as many as there are, with replacement; one row is one chat or one prompt with the figures of
-    both arms, so that every comparison is paired and a chat's tokens stay together.
+    all arms, so that every comparison is paired and a chat's tokens stay together.
     """
     count, width = rows.shape
     block = max(1, BLOCK_CELLS // count)
