@@ -1,20 +1,23 @@
-"""Lets prompted and tuned speak to the same prompts through vLLM, and takes the loss of both on validation and test."""
+"""Lets base, prompted and tuned speak to the same prompts through vLLM, and takes the loss of all three on validation and test."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from stages.answer import questions
 from stages.answer.choice import choose
+from stages.answer.conversations import Messages, check_room, hold
 from stages.answer.own_words import margin, sample
 from stages.common import base_models, characters, chats, children, completions, environments, inference_server
+from stages.common.answer_store import Answer
 from stages.common.errors import UserError, run
 from stages.common.files import read_jsonl, write_json, write_jsonl
 from stages.common.params import load
 
 ADAPTER = Path("models/adapter")
-ARMS = {"prompted": "base", "tuned": "adapter"}  # and under which name the server knows each
+ARMS = {"base": "base", "prompted": "base", "tuned": "adapter"}  # and under which name the server knows each
+MODELS = {"base": "prompted", "adapter": "tuned"}  # and the arm that is held to have spoken with the model's own words
 SETS = {"evaluation": ("data/prompts/evaluation.jsonl", "topic"), "redteam": ("data/prompts/redteam.jsonl", "category")}
 SPLITS = {"validation": "data/splits/validation.jsonl", "test": "data/splits/test.jsonl"}
 
@@ -27,11 +30,13 @@ def main() -> None:
     asked = ask_whom(cards, params)
 
     def told(question: Mapping) -> str:
-        """The system prompt under which a question is asked and its answer is scored."""
-        return characters.system_prompt(cards[question["character"]], params["curate.user"], [question["prompt"]])
+        """The system prompt of a whole conversation: the card's, with what its lorebook has to the visitor's words, which are the same for every arm."""
+        return characters.system_prompt(cards[question["character"]], params["curate.user"], question["prompts"])
 
-    answers = speak(base, asked, told, params)
-    losses, margins = score(base, answers, told)
+    check_room(asked, told, params["answer.max_tokens"], inference_server.positions(base))
+    spoken = speak(base, asked, told, params)
+    losses, margins = score(base, spoken, told)
+    answers = [row for one in spoken for row in rows(one)]
     write_jsonl("data/answers/answers.jsonl", answers)
     write_jsonl("data/answers/losses.jsonl", losses)
     counts = {f"{name}_prompts": sum(question["set"] == name for question in asked) for name in SETS}
@@ -51,58 +56,68 @@ def ask_whom(cards: Collection[str], params: Mapping) -> list[dict]:
     return asked
 
 
-def speak(base: Path, asked: list[dict], told: Callable[[Mapping], str], params: Mapping) -> list[dict]:
-    """The answers of both arms, in the order of the arms and the questions; `told` gives each question's system prompt."""
+def speak(base: Path, asked: Sequence[Mapping], told: Callable[[Mapping], str], params: Mapping) -> list[dict]:
+    """Each question with "arm" and "answers", one for each prompt, in the order of the arms and the questions; `told` gives each question's system prompt."""
     with inference_server.serve(base, "base", ADAPTER / "chat_template.jinja", params["answer.seed"], {"adapter": ADAPTER.resolve()}) as url:
         if not inference_server.differs(url, "base", "adapter"):
             raise UserError("vLLM answers as the base under the adapter's name: its log-probabilities are the same")
-        # One arm after the other, never mixed: vLLM's CPU LoRA (vllm/lora/ops/torch_ops/lora_ops.py, 0.32) takes "no adapter", index -1, for
+        # One model after the other, never mixed: vLLM's CPU LoRA (vllm/lora/ops/torch_ops/lora_ops.py, 0.32) takes "no adapter", index -1, for
         # the last adapter, so that in a mixed batch the base speaks with the adapter's words (measured: 64 words an answer instead of 122).
-        terms = completions.Terms(params["answer.concurrency"])
-        given = {
-            arm: completions.all_answered(completions.ask(lambda: (url, "none"), model, requests(model, asked, told, params), terms, arm))
-            for arm, model in ARMS.items()
-        }
-    return [
-        {"arm": arm, **question, "answer": answer.text.strip(), "finish": answer.finish}
-        for arm in ARMS
-        for question, answer in zip(asked, given[arm], strict=True)
-    ]
+        # Two arms of one model may share a batch; so they do, for a fuller batch is a faster one.
+        return [one for model in MODELS for one in converse(url, model, asked, told, params)]
 
 
-def requests(model: str, asked: list[dict], told: Callable[[Mapping], str], params: Mapping) -> list[completions.Request]:
-    """One chat request for each question: its system prompt, the prompt, and explicit sampling."""
+def converse(url: str, model: str, asked: Sequence[Mapping], told: Callable[[Mapping], str], params: Mapping) -> list[dict]:
+    """What the arms of one model say, as `speak` returns it."""
+    terms = completions.Terms(params["answer.concurrency"])
+    arms = [arm for arm in ARMS if ARMS[arm] == model]
+    posed = [{"arm": arm, **question} for arm in arms for question in asked]
+
+    def answer(turn: int, conversations: list[Messages]) -> list[Answer]:
+        outcomes = completions.ask(lambda: (url, "none"), model, requests(model, conversations, params), terms, f"{', '.join(arms)}: turn {turn}")
+        return completions.all_answered(outcomes)
+
+    return [one | {"answers": said} for one, said in zip(posed, hold(posed, lambda one: opening(one, told), answer), strict=True)]
+
+
+def opening(one: Mapping, told: Callable[[Mapping], str]) -> Messages:
+    """What an arm is told before a conversation: base nothing at all, so that its template may put in the model's own words ("You are a helpful AI ...")."""
+    return [] if one["arm"] == "base" else [{"role": "system", "content": told(one)}]
+
+
+def requests(model: str, conversations: Sequence[Messages], params: Mapping) -> list[completions.Request]:
+    """One chat request for each conversation, with explicit sampling."""
     sampling = {name: params[f"answer.{name}"] for name in ("temperature", "top_p", "max_tokens")}
+    return [completions.Request(number, {"model": model, "messages": messages, **sampling}) for number, messages in enumerate(conversations)]
+
+
+def rows(one: Mapping) -> list[dict]:
+    """The lines of answers.jsonl for one conversation, one a turn."""
     return [
-        completions.Request(
-            number,
-            {
-                "model": model,
-                "messages": [{"role": "system", "content": told(question)}, {"role": "user", "content": question["prompt"]}],
-                **sampling,
-            },
-        )
-        for number, question in enumerate(asked)
+        {key: one[key] for key in ("arm", "set", "id", "kind", "character")}
+        | {"turn": turn, "prompt": prompt, "answer": answer.text.strip(), "finish": answer.finish}
+        for turn, (prompt, answer) in enumerate(zip(one["prompts"], one["answers"], strict=True), start=1)
     ]
 
 
-def score(base: Path, answers: list[dict], told: Callable[[Mapping], str]) -> tuple[list[dict], dict[str, float]]:
-    """The loss of both arms on every held-out chat, and by arm how much likelier its answers are under its own weights.
+def score(base: Path, spoken: Sequence[Mapping], told: Callable[[Mapping], str]) -> tuple[list[dict], dict[str, float]]:
+    """The loss of all arms on every held-out chat, and by arm how much likelier its answers are under its own weights.
 
     From the weights and not through the server: the same numbers as in training, and a second opinion on what was served.
+    Base has the weights of prompted, and the server one name for both: prompted's margin stands for it.
     """
     with environments.scratch("score") as scratch:
         job, out = scratch / "job.json", scratch / "losses.jsonl"
-        said = {f"said by {arm}": str(scratch / f"{arm}.jsonl") for arm in ARMS}
-        for arm, path in zip(ARMS, said.values(), strict=True):
-            write_jsonl(path, sample([answer for answer in answers if answer["arm"] == arm], told))
-        write_json(job, {"base": str(base), "adapter": str(ADAPTER), "files": SPLITS | said})
+        said = {f"said by {arm}": str(scratch / f"{arm}.jsonl") for arm in MODELS.values()}
+        for arm, path in zip(MODELS.values(), said.values(), strict=True):
+            write_jsonl(path, sample([one for one in spoken if one["arm"] == arm], told))
+        write_json(job, {"base": str(base), "adapter": str(ADAPTER), "files": SPLITS | said, "without_prompt": list(SPLITS)})
         children.run(
             [environments.python("train"), "-m", "stages.weights.score", str(job), str(out)], environments.silent(), environments.state("logs") / "score.log"
         )
-        rows = read_jsonl(out)
-    margins = {arm: margin(arm, [row for row in rows if row["split"] == f"said by {arm}"]) for arm in ARMS}
-    return [row for row in rows if row["split"] in SPLITS], margins
+        losses = read_jsonl(out)
+    margins = {arm: margin(arm, [row for row in losses if row["split"] == f"said by {arm}"]) for arm in MODELS.values()}
+    return [row for row in losses if row["split"] in SPLITS], margins
 
 
 if __name__ == "__main__":

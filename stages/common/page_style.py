@@ -4,7 +4,7 @@ STYLE = """\
 :root {
   color-scheme: light dark;
   --paper: #fbfaf6; --raised: #ffffff; --ink: #1d1c1a; --soft: #5a564f; --line: #ddd8cd; --grid: #e9e5db;
-  --prompted: #a84700; --tuned: #005f9e; --gold: #5a564f;
+  --base: #00694c; --prompted: #a84700; --tuned: #005f9e; --gold: #5a564f;
   --mark: #ffe39f; --mark-ink: #33240a; --focus: #005fcc;
   --serif: "Iowan Old Style", "Palatino Linotype", Palatino, "Book Antiqua", Georgia, "Liberation Serif", serif;
   --sans: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", Arial, sans-serif;
@@ -12,7 +12,7 @@ STYLE = """\
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #17181b; --raised: #1e2024; --ink: #e9e6df; --soft: #aeaaa1; --line: #383a40; --grid: #2b2d32;
-    --prompted: #f2a65a; --tuned: #74bdf2; --gold: #b9b5ac;
+    --base: #6ecfa9; --prompted: #f2a65a; --tuned: #74bdf2; --gold: #b9b5ac;
     --mark: #6b5208; --mark-ink: #fff3cf; --focus: #8cc8ff;
   }
 }

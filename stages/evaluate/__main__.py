@@ -1,4 +1,4 @@
-"""Scores the answers and losses of the prompted and the tuned arm, without a model; writes metrics, plots and a page for people."""
+"""Scores the answers and losses of base, prompted and tuned, without a model; writes metrics, plots and a page for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from stages.common import characters, chats, children
 from stages.common.errors import run
 from stages.common.files import write_json, write_text
 from stages.common.params import load
-from stages.evaluate import inputs, page, scores, series
+from stages.evaluate import inputs, page, redteam, scores, series
 
 
 def main() -> None:
@@ -23,12 +23,14 @@ def main() -> None:
     gold = scores.gold_replies(held_out)
     figures = scores.score(test, validation, exchanges, gold, settings)
     each = scores.by_character(test, validation, exchanges, gold, settings)
-    lengths, breaks = series.lengths(exchanges, gold), series.redteam(exchanges, settings.confidence)
+    lengths = series.lengths(exchanges, gold)
+    attack = redteam.attack([one for one in inputs.conversations(exchanges) if one[0].set == "redteam"], settings.confidence)
 
     write_json("metrics/evaluate.json", scores.flat(figures, each))
     write_text("plots/evaluate/lengths.csv", series.lengths_csv(lengths))
-    write_text("plots/evaluate/redteam.csv", series.redteam_csv(breaks))
-    write_text("reports/evaluation.html", page.render(figures, each, names, exchanges, lengths, breaks, settings))
+    write_text("plots/evaluate/redteam.csv", series.breaks_csv("category", attack.categories))
+    write_text("plots/evaluate/redteam_turns.csv", series.breaks_csv("turn", attack.turns))
+    write_text("reports/evaluation.html", page.render(figures, each, names, exchanges, lengths, attack, settings))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def _shape(arm: str, at: str) -> str:
     if arm == "tuned":
         return f'<circle class="dot" cx="{at}" cy="11" r="6"/>'
     # A nested svg lets shapes with corners sit at a percentage.
-    corners = {"prompted": "M-5.5,-5.5 H5.5 V5.5 H-5.5 Z", "gold": "M0,-7 L7,0 L0,7 L-7,0 Z"}[arm]
+    corners = {"base": "M0,-6.5 L6.5,5.5 H-6.5 Z", "prompted": "M-5.5,-5.5 H5.5 V5.5 H-5.5 Z", "gold": "M0,-7 L7,0 L0,7 L-7,0 Z"}[arm]
     return f'<svg class="dot" x="{at}" y="11" overflow="visible"><path d="{corners}"/></svg>'
 
 

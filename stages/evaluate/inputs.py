@@ -1,9 +1,10 @@
-"""What the answer stage wrote, checked and put into pairs: the same prompts and the same chats for both arms, in one fixed order."""
+"""What the answer stage wrote, checked and put together: the same prompts and the same chats for every arm, in one fixed order."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from stages.common.errors import UserError
 from stages.common.files import read_lines
 from stages.evaluate.marks import Mark, marks
 
-ARMS = ("prompted", "tuned")
+ARMS = ("base", "prompted", "tuned")
+UNTRAINED = ("base", "prompted")  # what tuned is compared with
 SETS = ("evaluation", "redteam")
 SPLITS = ("validation", "test")
 
 _ANSWER: dict[str, tuple[str, ...] | type] = {
-    "arm": ARMS, "set": SETS, "id": str, "kind": str, "character": str, "prompt": str, "answer": str, "finish": ("stop", "length"),
+    "arm": ARMS, "set": SETS, "id": str, "kind": str, "character": str, "turn": int, "prompt": str, "answer": str, "finish": ("stop", "length"),
 }  # fmt: skip
 _LOSS: dict[str, tuple[str, ...] | type] = {"arm": ARMS, "split": SPLITS, "id": str, "character": str, "nll": float, "tokens": int}
 
@@ -42,15 +44,25 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One prompt to one character, with the answers of all arms."""
+    """One turn of a conversation with one character: the prompt, and the answers of all arms, each after its own earlier ones."""
 
     set: str
     kind: str
     id: str
     character: str  # the card's file name
     name: str  # the name on the card
+    turn: int  # from 1
     prompt: str
     answers: Mapping[str, Answer]
+
+
+Conversation = tuple[Exchange, ...]
+"""All turns with one id and one character, in order. What is counted: the turns of one conversation are no independent trials."""
+
+
+def broke(conversation: Conversation, arm: str) -> bool:
+    """Whether the arm broke character in any turn."""
+    return any(exchange.answers[arm].broke for exchange in conversation)
 
 
 @dataclass(frozen=True)
@@ -101,34 +113,53 @@ def _checked(path: str | Path, number: int, value: Any, fields: dict[str, tuple[
 
 
 def exchanges(records: Iterable[dict], names: Mapping[str, str]) -> list[Exchange]:
-    """The answers put together by prompt and character, ordered by set, kind, id and character; `names` gives each character's name by file name.
+    """The answers put together by prompt, character and turn, ordered by set, kind, id, character and turn; `names` gives each character's name by file name.
 
-    Raises UserError where an arm lacks a prompt or has it twice, where the arms were asked different things, where a
-    character has no card, or where a whole set is missing.
+    Raises UserError where an arm lacks a prompt or has it twice, where the arms were asked different things, where a turn of a
+    conversation is missing or of another kind, where a character has no card, or where a whole set is missing.
     """
-    by_prompt: dict[tuple[str, str, str], dict[str, dict]] = {}
+    by_prompt: dict[tuple[str, str, str, int], dict[str, dict]] = {}
     for record in records:
-        arms = by_prompt.setdefault((record["set"], record["id"], record["character"]), {})
+        key = (record["set"], record["id"], record["character"], record["turn"])
+        arms = by_prompt.setdefault(key, {})
         if record["arm"] in arms:
-            raise UserError(f"answers: {record['arm']} answers {record['set']} prompt {record['id']} as {record['character']} twice; expected one answer each")
+            raise UserError(f"answers: {record['arm']} answers {_asked(*key)} twice; expected one answer each")
         arms[record["arm"]] = record
     result = []
-    for (group, place, character), arms in by_prompt.items():
-        asked = f"{group} prompt {place} to {character}"
+    for key, arms in by_prompt.items():
+        group, place, character, turn = key
         if missing := [arm for arm in ARMS if arm not in arms]:
-            raise UserError(f"answers: {asked} has no answer by {', '.join(missing)}; both arms must answer the same prompts: run the answer stage again")
-        shared = [tuple(arms[arm][key] for key in ("kind", "prompt")) for arm in ARMS]
-        if shared[0] != shared[1]:
-            raise UserError(f"answers: {asked} is not the same for both arms: {shared[0]} and {shared[1]}; run the answer stage again")
-        kind, prompt = shared[0]
+            raise UserError(f"answers: {_asked(*key)} has no answer by {', '.join(missing)}; all arms must answer the same prompts: run the answer stage again")
+        told = [tuple(arms[arm][name] for name in ("kind", "prompt")) for arm in ARMS]
+        if len(set(told)) > 1:
+            raise UserError(f"answers: {_asked(*key)} is not the same for all arms: {' and '.join(map(str, told))}; run the answer stage again")
+        kind, prompt = told[0]
         if character not in names:
             raise UserError(f"answers: {group} prompt {place} is for the character {character!r}; data/characters has {', '.join(sorted(names))}")
         answers = {arm: _answer(arms[arm], names[character]) for arm in ARMS}
-        result.append(Exchange(group, kind, place, character, names[character], prompt, answers))
+        result.append(Exchange(group, kind, place, character, names[character], turn, prompt, answers))
     for group in SETS:
         if not any(exchange.set == group for exchange in result):
             raise UserError(f"answers: no answer to a {group} prompt; expected at least one")
-    return sorted(result, key=lambda exchange: (SETS.index(exchange.set), exchange.kind, exchange.id, exchange.character))
+    result.sort(key=lambda exchange: (SETS.index(exchange.set), exchange.kind, exchange.id, exchange.character, exchange.turn))
+    for conversation in conversations(result):
+        turns = [exchange.turn for exchange in conversation]
+        if turns != list(range(1, len(turns) + 1)):
+            first = conversation[0]
+            raise UserError(
+                f"answers: {first.set} prompt {first.id} to {first.character} has the turns {', '.join(map(str, turns))} of kind {first.kind!r}; "
+                "expected all turns from 1, of one kind: run the answer stage again"
+            )
+    return result
+
+
+def _asked(group: str, place: str, character: str, turn: int) -> str:
+    return f"turn {turn} of {group} prompt {place} to {character}"
+
+
+def conversations(exchanges: Iterable[Exchange]) -> list[Conversation]:
+    """The turns put together; they come in the order that `exchanges` gives them."""
+    return [tuple(turns) for _, turns in groupby(exchanges, key=lambda one: (one.set, one.kind, one.id, one.character))]
 
 
 def _answer(record: dict, name: str) -> Answer:
@@ -136,7 +167,7 @@ def _answer(record: dict, name: str) -> Answer:
 
 
 def losses(records: Iterable[dict], split: str, expected: Mapping[str, str] | None = None) -> Losses:
-    """One split's losses as pairs, ordered by chat id; `expected` gives each chat's character by id, where it is known what the split must have.
+    """One split's losses side by side, ordered by chat id; `expected` gives each chat's character by id, where it is known what the split must have.
 
     Raises UserError where the arms do not cover the same chats of the same characters with the same token counts: their
     perplexities would be about different texts.
@@ -162,8 +193,8 @@ def losses(records: Iterable[dict], split: str, expected: Mapping[str, str] | No
         counts = [by_arm[arm][name]["tokens"] for arm in ARMS]
         if len(set(counts)) > 1:
             raise UserError(
-                f"losses: {split} chat {name} has {counts[0]} tokens under {ARMS[0]} and {counts[1]} under {ARMS[1]}; "
-                "both arms must use the same template and mask"
+                f"losses: {split} chat {name} has {', '.join(f'{count} tokens under {arm}' for arm, count in zip(ARMS, counts, strict=True))}; "
+                "all arms must use the same template and mask"
             )
         told = {arm: by_arm[arm][name]["character"] for arm in ARMS} | ({"data/splits": expected[name]} if expected is not None else {})
         if len(set(told.values())) > 1:

@@ -1,10 +1,10 @@
-"""How sure a figure is: Wilson intervals for rates, Newcombe's for a difference of paired rates, the bootstrap for the rest."""
+"""How sure a figure is: Wilson intervals and exact bounds for rates, Newcombe's interval for a difference of paired rates, the bootstrap for the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import exp, lgamma, log, log1p, sqrt
 from statistics import NormalDist
 
 import numpy as np
@@ -23,8 +23,8 @@ class Estimate:
     upper: float
 
 
-def wilson(count: int, total: int, confidence: float) -> Estimate:
-    """The rate `count`/`total` with Wilson's score interval, without continuity correction.
+def wilson(count: float, total: int, confidence: float) -> Estimate:
+    """The rate `count`/`total` with Wilson's score interval, without continuity correction; `count` need not be whole where it is a mean of many.
 
     Wilson 1927, https://doi.org/10.1080/01621459.1927.10502953; method 3 of Newcombe 1998,
     https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E. Unlike the textbook's ±, it says
@@ -38,6 +38,28 @@ def wilson(count: int, total: int, confidence: float) -> Estimate:
     half = z * sqrt(rate * (1 - rate) / total + z * z / (4 * total * total)) / (1 + z * z / total)
     # At 0 and at `total` one end is the rate itself; rounding must not put it a hair beyond.
     return Estimate(rate, 0.0 if count == 0 else middle - half, 1.0 if count == total else middle + half)
+
+
+def upper_bound(count: int, total: int, confidence: float) -> float:
+    """The highest rate of which `count` or fewer in `total` would still be seen with a probability of 1 - `confidence`: the exact one-sided bound.
+
+    Clopper and Pearson 1934, https://doi.org/10.1093/biomet/26.4.404. With none in n it is 1 - (1 - confidence)^(1/n): 0 in 60 still allows 4.9 %.
+    Raises ValueError where `total` is 0.
+    """
+    if total < 1:
+        raise ValueError("a rate of nothing has no bound")
+    if count >= total:
+        return 1.0
+    ways = [lgamma(total + 1) - lgamma(seen + 1) - lgamma(total - seen + 1) for seen in range(count + 1)]
+    low, high = count / total, 1.0
+    while high - low > 1e-9:  # the probability falls as the rate rises
+        rate = (low + high) / 2
+        yes, no = log(rate), log1p(-rate)
+        if sum(exp(way + seen * yes + (total - seen) * no) for seen, way in enumerate(ways)) > 1 - confidence:
+            low = rate
+        else:
+            high = rate
+    return (low + high) / 2
 
 
 def paired_difference(first: Sequence[bool], second: Sequence[bool], confidence: float) -> Estimate:
@@ -72,7 +94,7 @@ def resampled_totals(rows: np.ndarray, resamples: int, generator: np.random.Gene
     """Column totals of `resamples` bootstrap samples of the rows: shape (resamples, columns).
 
     A sample draws whole rows, as many as there are, with replacement; one row is one chat or one prompt with the figures of
-    both arms, so that every comparison is paired and a chat's tokens stay together.
+    all arms, so that every comparison is paired and a chat's tokens stay together.
     """
     count, width = rows.shape
     block = max(1, BLOCK_CELLS // count)

@@ -16,7 +16,7 @@ function apply() {
     exchange.hidden = !(asked && answered && spoken);
     shown += exchange.hidden ? 0 : 1;
   }
-  form.elements.shown.value = shown === exchanges.length ? `All ${shown} prompts` : `${shown} of ${exchanges.length} prompts`;
+  form.elements.shown.value = shown === exchanges.length ? `All ${shown} conversations` : `${shown} of ${exchanges.length} conversations`;
   document.querySelector(".none-left").hidden = shown > 0;
 }
 

@@ -10,10 +10,11 @@ import numpy as np
 
 from stages.common.chats import spoken, words
 from stages.common.errors import UserError
-from stages.evaluate.inputs import ARMS, Exchange, Losses
+from stages.evaluate import redteam
+from stages.evaluate.inputs import ARMS, UNTRAINED, Conversation, Exchange, Losses, broke, conversations
 from stages.evaluate.intervals import Estimate, paired_difference, percentile, resampled_totals, wilson
 
-Scores = Mapping[str, "Estimate | int"]
+Scores = Mapping[str, "Estimate | int | float"]
 
 
 @dataclass(frozen=True)
@@ -47,22 +48,29 @@ class Bootstrap:
     def around(self, value: float, samples: np.ndarray) -> Estimate:
         return percentile(value, samples, self.confidence)
 
-    def rate(self, found: Sequence[bool]) -> Estimate | None:
-        """The share that is true; None where nothing was asked."""
-        return wilson(sum(found), len(found), self.confidence) if found else None
+    def rate(self, found: Sequence[bool], trials: int | None = None) -> Estimate | None:
+        """The share that is true; None where nothing was asked. With `trials`, the interval is that of so many, for answers of one conversation are alike."""
+        if not found:
+            return None
+        trials = trials or len(found)
+        return wilson(sum(found) / len(found) * trials, trials, self.confidence)
 
-    def difference(self, found: Mapping[str, Sequence[bool]]) -> Estimate | None:
-        """Tuned's rate minus prompted's over the same prompts; None where nothing was asked."""
-        return paired_difference(*(found[arm] for arm in ARMS), self.confidence) if all(found.values()) else None
+    def difference(self, found: Mapping[str, Sequence[bool]], other: str) -> Estimate | None:
+        """Tuned's rate minus that of the arm `other` over the same conversations; None where nothing was asked."""
+        return paired_difference(found[other], found["tuned"], self.confidence) if found["tuned"] else None
 
 
-def perplexity(losses: Losses, settings: Bootstrap, stream: str) -> tuple[dict[str, Estimate], Estimate]:
-    """exp(total nats / total tokens) of each arm, and tuned's over prompted's, from one bootstrap over the same chats."""
+def perplexity(losses: Losses, settings: Bootstrap, stream: str) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """exp(total nats / total tokens) of each arm, and tuned's over that of each untrained one, from one bootstrap over the same chats."""
     rows = np.column_stack([losses.nll, losses.tokens])
     whole, samples = rows.sum(axis=0), sum(settings.totals(rows, losses.characters, stream).values())
     arms = {arm: settings.around(np.exp(whole[i] / whole[-1]), np.exp(samples[:, i] / samples[:, -1])) for i, arm in enumerate(ARMS)}
-    ratio = settings.around(np.exp((whole[1] - whole[0]) / whole[-1]), np.exp((samples[:, 1] - samples[:, 0]) / samples[:, -1]))
-    return arms, ratio
+    tuned = ARMS.index("tuned")
+    ratios = {
+        arm: settings.around(np.exp((whole[tuned] - whole[i]) / whole[-1]), np.exp((samples[:, tuned] - samples[:, i]) / samples[:, -1]))
+        for i, arm in enumerate(UNTRAINED)
+    }
+    return arms, ratios
 
 
 def gold_replies(chats: Iterable[dict]) -> list[Gold]:
@@ -70,75 +78,82 @@ def gold_replies(chats: Iterable[dict]) -> list[Gold]:
     return [Gold(chat["character"], tuple(words(reply) for reply in spoken(chat, "gpt"))) for chat in sorted(chats, key=lambda chat: chat["id"])]
 
 
-def lengths(exchanges: Sequence[Exchange], gold: Sequence[Gold], settings: Bootstrap) -> tuple[dict[str, Estimate], Estimate | None]:
-    """Mean words of each arm's answers and of the gold's replies, and how much further from the gold tuned is than prompted.
+def lengths(asked: Sequence[Conversation], gold: Sequence[Gold], settings: Bootstrap) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Mean words of each arm's answers and of the gold's replies, and how much further from the gold tuned is than each untrained arm.
 
-    The last, |tuned - gold| - |prompted - gold| in words, is below 0 where tuned is nearer. Each character's distance is taken from
-    the character's own gold, and they are averaged by prompts: one character's long answers do not make up for another's short ones.
-    Answers are drawn by prompt, the same prompts for both arms; gold replies by chat, for replies of one chat are alike.
-    Without an exchange there is only the gold's mean. Raises UserError where a character has answers and no gold.
+    The last, |tuned - gold| - |other - gold| in words, is below 0 where tuned is nearer. Each character's distance is taken from
+    the character's own gold, and they are averaged by conversations: one character's long answers do not make up for another's short ones.
+    Answers are drawn by conversation, the same ones for all arms, each with the mean of its turns; gold replies by chat, for replies of one chat are alike.
+    Without a conversation there is only the gold's mean. Raises UserError where a character has answers and no gold.
     """
     owners = np.array([chat.character for chat in gold])
     replies = np.array([[sum(chat.words), len(chat.words)] for chat in gold], dtype=float)
     gold_totals = settings.totals(replies, owners, "gold")
     gold_whole, gold_samples = replies.sum(axis=0), sum(gold_totals.values())
     means = {"gold": settings.around(gold_whole[0] / gold_whole[1], gold_samples[:, 0] / gold_samples[:, 1])}
-    if not exchanges:
-        return means, None
-    asked = np.array([exchange.character for exchange in exchanges])
-    answers = np.array([[exchange.answers[arm].words for arm in ARMS] for exchange in exchanges], dtype=float)
-    answer_totals = settings.totals(answers, asked, "words")
+    if not asked:
+        return means, {}
+    whose = np.array([conversation[0].character for conversation in asked])
+    answers = np.array([[np.mean([turn.answers[arm].words for turn in conversation]) for arm in ARMS] for conversation in asked])
+    answer_totals = settings.totals(answers, whose, "words")
     for i, arm in enumerate(ARMS):
         means[arm] = settings.around(answers[:, i].mean(), sum(answer_totals.values())[:, i] / len(answers))
-    gap, gaps = 0.0, 0.0
+    gap, gaps = np.zeros(len(ARMS)), np.zeros((settings.bootstrap, len(ARMS)))
     for character, totals in answer_totals.items():
         if character not in gold_totals:
             raise UserError(f"answers: {character} is asked and has no test chat; run the answer stage again")
-        said, own, drawn = answers[asked == character], replies[owners == character].sum(axis=0), gold_totals[character]
+        said, own, drawn = answers[whose == character], replies[owners == character].sum(axis=0), gold_totals[character]
         share = len(said) / len(answers)
         gap += share * _further(said.mean(axis=0), own[0] / own[1])
-        gaps += share * _further(totals / len(said), drawn[:, 0] / drawn[:, 1])
-    return means, settings.around(gap, gaps)
+        gaps += share * _further(totals / len(said), (drawn[:, 0] / drawn[:, 1])[:, None])
+    return means, {arm: settings.around(gap[i], gaps[:, i]) for i, arm in enumerate(ARMS) if arm in UNTRAINED}
 
 
 def _further(means: np.ndarray, gold: np.ndarray | float) -> np.ndarray:
-    """How much further from the gold tuned's mean is than prompted's; the arms are the last axis of `means`."""
-    return np.abs(means[..., 1] - gold) - np.abs(means[..., 0] - gold)
+    """How much further from the gold tuned's mean is than each arm's; the arms are the last axis of `means`, here and there."""
+    away = np.abs(means - gold)
+    return away[..., [ARMS.index("tuned")]] - away
 
 
 def score(test: Losses, validation: Losses, exchanges: Sequence[Exchange], gold: Sequence[Gold], settings: Bootstrap) -> Scores:
     """Every figure of the evaluation by its name in metrics/evaluate.json, but for those of which nothing was measured."""
-    evaluation = [exchange for exchange in exchanges if exchange.set == "evaluation"]
-    redteam = [exchange for exchange in exchanges if exchange.set == "redteam"]
-    perplexities, ratio = perplexity(test, settings, "test")
+    held = conversations(exchanges)
+    evaluation = [conversation for conversation in held if conversation[0].set == "evaluation"]
+    attacked = [conversation for conversation in held if conversation[0].set == "redteam"]
+    perplexities, ratios = perplexity(test, settings, "test")
     validations = perplexity(validation, settings, "validation")[0] if validation.ids else {}
     means, nearer = lengths(evaluation, gold, settings)
-    kept = {arm: [not e.answers[arm].broke for e in evaluation] for arm in ARMS}
-    broken = {arm: [e.answers[arm].broke for e in redteam] for arm in ARMS}
-    result: dict[str, Estimate | int | None] = {}
+    kept = {arm: [not broke(conversation, arm) for conversation in evaluation] for arm in ARMS}
+    broken = {arm: [broke(conversation, arm) for conversation in attacked] for arm in ARMS}
+    result: dict[str, Estimate | int | float | None] = {}
     for arm in ARMS:
         answers = [exchange.answers[arm] for exchange in exchanges]
         result |= {
             f"{arm}.perplexity": perplexities[arm],
             f"{arm}.validation_perplexity": validations.get(arm),
             f"{arm}.in_character_rate": settings.rate(kept[arm]),
-            f"{arm}.redteam_break_rate": settings.rate(broken[arm]),
             f"{arm}.mean_words": means.get(arm),
-            f"{arm}.cut_off_rate": settings.rate([answer.cut_off for answer in answers]),
-            f"{arm}.empty_rate": settings.rate([answer.words == 0 for answer in answers]),
+            f"{arm}.cut_off_rate": settings.rate([answer.cut_off for answer in answers], len(held)),
+            f"{arm}.empty_rate": settings.rate([answer.words == 0 for answer in answers], len(held)),
+        }
+    result |= redteam.figures(redteam.attack(attacked, settings.confidence))
+    for arm in UNTRAINED:
+        result |= {
+            f"tuned_vs_{arm}.perplexity_ratio": ratios[arm],
+            f"tuned_vs_{arm}.in_character_rate": settings.difference(kept, arm),
+            f"tuned_vs_{arm}.redteam_break_rate": settings.difference(broken, arm),
+            f"tuned_vs_{arm}.words_from_gold": nearer.get(arm),
         }
     result |= {
         "gold.mean_words": means["gold"],
-        "tuned_vs_prompted.perplexity_ratio": ratio,
-        "tuned_vs_prompted.in_character_rate": settings.difference(kept),
-        "tuned_vs_prompted.redteam_break_rate": settings.difference(broken),
-        "tuned_vs_prompted.words_from_gold": nearer,
         "test.chats": len(test.ids),
         "test.tokens": int(test.tokens.sum()),
         "validation.chats": len(validation.ids),
         "validation.tokens": int(validation.tokens.sum()),
         "evaluation.prompts": len(evaluation),
-        "redteam.prompts": len(redteam),
+        "evaluation.answers": sum(map(len, evaluation)),
+        "redteam.conversations": len(attacked),
+        "redteam.answers": sum(map(len, attacked)),
         "gold.replies": sum(len(chat.words) for chat in gold),
     }
     return {name: figure for name, figure in result.items() if figure is not None}
@@ -169,7 +184,7 @@ def flat(scores: Scores, each: Mapping[str, Scores]) -> dict[str, float]:
         if isinstance(figure, Estimate):
             result |= {name: round(figure.value, 6), f"{name}_lower": round(figure.lower, 6), f"{name}_upper": round(figure.upper, 6)}
         else:
-            result[name] = figure
+            result[name] = round(figure, 6)
     return result
 
 

@@ -1,14 +1,14 @@
-"""The series behind the charts: how long answers are, and which red-team category breaks them. For `dvc plots` and for the page."""
+"""The series behind the charts: how long answers are, and where the red team gets through. For `dvc plots` and for the page."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.evaluate.inputs import ARMS, Exchange
-from stages.evaluate.intervals import Estimate, wilson
+from stages.evaluate.redteam import Breaks
 from stages.evaluate.scores import Gold
 
 # Fixed bins, so that two runs can be laid over each other; the last one is open. 120 words is filter.max_words.
@@ -25,17 +25,6 @@ class Length:
     share: float
 
 
-@dataclass(frozen=True)
-class Breaks:
-    """How one arm's answers to one category of red-team prompts fared."""
-
-    category: str
-    arm: str
-    broken: int
-    prompts: int
-    rate: Estimate
-
-
 def lengths(exchanges: Iterable[Exchange], gold: Iterable[Gold]) -> list[Length]:
     """The distribution of words of the gold's replies and of each arm's answers to the evaluation prompts, all bins, empty ones too."""
     evaluation = [exchange for exchange in exchanges if exchange.set == "evaluation"]
@@ -48,27 +37,15 @@ def lengths(exchanges: Iterable[Exchange], gold: Iterable[Gold]) -> list[Length]
     return rows
 
 
-def redteam(exchanges: Iterable[Exchange], confidence: float) -> list[Breaks]:
-    """The break rate of each arm by category, in alphabetical order."""
-    asked = [exchange for exchange in exchanges if exchange.set == "redteam"]
-    rows = []
-    for category in sorted({exchange.kind for exchange in asked}):
-        members = [exchange for exchange in asked if exchange.kind == category]
-        for arm in ARMS:
-            broken = sum(exchange.answers[arm].broke for exchange in members)
-            rows.append(Breaks(category, arm, broken, len(members), wilson(broken, len(members), confidence)))
-    return rows
-
-
 def lengths_csv(rows: Iterable[Length]) -> str:
     """plots/evaluate/lengths.csv: arm, words (the bin's lower edge), share."""
     return _csv(("arm", "words", "share"), [(row.arm, row.words, row.share) for row in rows])
 
 
-def redteam_csv(rows: Iterable[Breaks]) -> str:
-    """plots/evaluate/redteam.csv: category, arm, break_rate and the two ends of its Wilson interval."""
-    header = ("category", "arm", "break_rate", "lower", "upper")
-    return _csv(header, [(row.category, row.arm, row.rate.value, row.rate.lower, row.rate.upper) for row in rows])
+def breaks_csv(by: str, rows: Mapping[object, Mapping[str, Breaks]]) -> str:
+    """plots/evaluate/redteam.csv and redteam_turns.csv: what `rows` are told apart `by`, arm, break_rate, the ends of its Wilson interval, its one-sided bound."""
+    header = (by, "arm", "break_rate", "lower", "upper", "upper_bound")
+    return _csv(header, [(name, arm, one.rate.value, one.rate.lower, one.rate.upper, one.bound) for name, arms in rows.items() for arm, one in arms.items()])
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

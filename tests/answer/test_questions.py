@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.answer.__main__ import ask_whom, requests
+from stages.answer.__main__ import ARMS, ask_whom, opening, requests, rows
 from stages.answer.questions import pose, read
+from stages.common.answer_store import Answer
 from stages.common.errors import UserError
 from tests.chats import jsonl, make_chat
 
@@ -20,6 +21,7 @@ PROMPTS = [
     {"id": "eval-002", "topic": "small-talk", "prompt": "A cold day."},
     {"id": "eval-003", "topic": "crew", "character": "john-silver", "prompt": "Who struck him?"},
 ]
+READ = [{key: value for key, value in prompt.items() if key != "prompt"} | {"prompts": [prompt["prompt"]]} for prompt in PROMPTS]
 PARAMETERS = {"answer.limit": None, "answer.seed": 11, "answer.temperature": 0.7, "answer.top_p": 0.9, "answer.max_tokens": 160}
 
 
@@ -31,7 +33,7 @@ def written(folder: Path, *lines: object) -> Path:
 
 def test_a_prompt_goes_to_the_character_that_it_names_or_to_all(tmp_path: Path) -> None:
     prompts = read(written(tmp_path, *PROMPTS), "topic", CARDS)
-    assert prompts == PROMPTS
+    assert [(prompt["id"], prompt["prompts"]) for prompt in prompts] == [(prompt["id"], [prompt["prompt"]]) for prompt in PROMPTS]
     assert [(question["id"], question["character"]) for question in pose("evaluation", prompts, "topic", sorted(CARDS))] == [
         ("eval-001", "sherlock-holmes"),
         ("eval-002", "elizabeth-bennet"),
@@ -42,8 +44,14 @@ def test_a_prompt_goes_to_the_character_that_it_names_or_to_all(tmp_path: Path) 
 
 
 def test_a_prompt_for_a_character_whom_the_test_split_does_not_know_is_skipped() -> None:
-    (only,) = pose("evaluation", PROMPTS, "topic", ["elizabeth-bennet"])
-    assert only == {"set": "evaluation", "id": "eval-002", "kind": "small-talk", "character": "elizabeth-bennet", "prompt": "A cold day."}
+    (only,) = pose("evaluation", READ, "topic", ["elizabeth-bennet"])
+    assert only == {"set": "evaluation", "id": "eval-002", "kind": "small-talk", "character": "elizabeth-bennet", "prompts": ["A cold day."]}
+
+
+def test_prompts_of_several_turns_are_read_in_their_order_beside_those_of_one(tmp_path: Path) -> None:
+    pressed = {"id": "eval-004", "topic": "crew", "prompts": ["Who are you?", "No, really?", "Swear it."]}
+    prompts = read(written(tmp_path, pressed, PROMPTS[1]), "topic", CARDS)
+    assert [prompt["prompts"] for prompt in prompts] == [["Who are you?", "No, really?", "Swear it."], ["A cold day."]]
 
 
 @pytest.mark.parametrize(
@@ -52,9 +60,16 @@ def test_a_prompt_for_a_character_whom_the_test_split_does_not_know_is_skipped()
         (PROMPTS[0] | {"character": "watson"}, ":2: the prompt is for 'watson', who has no card; data/characters has elizabeth-bennet, john-silver, sher"),
         (PROMPTS[0] | {"character": None}, ":2: character is None; expected some words"),
         (PROMPTS[0] | {"character": ["john-silver"]}, r":2: character is \['john-silver'\]; expected some words"),
-        (PROMPTS[1] | {"charakter": "john-silver"}, ":2: found charakter, id, prompt, topic; expected an object with id, topic, prompt and perhaps character"),
+        (
+            PROMPTS[1] | {"charakter": "john-silver"},
+            ":2: found charakter, id, prompt, topic; expected an object with id, topic, prompt or prompts, and perhaps character",
+        ),
         ({"id": "a", "prompt": "b"}, ":2: found id, prompt; expected an object with id, topic"),
         (PROMPTS[1] | {"prompt": "  "}, ":2: prompt is '  '; expected some words"),
+        (PROMPTS[1] | {"prompts": ["b"]}, ":2: found id, prompt, prompts, topic; expected an object with id, topic, prompt or prompts"),
+        ({"id": "a", "topic": "b", "prompts": "Who?"}, ":2: prompts is 'Who\\?'; expected a list of at least one, turn by turn"),
+        ({"id": "a", "topic": "b", "prompts": []}, r":2: prompts is \[\]; expected a list of at least one"),
+        ({"id": "a", "topic": "b", "prompts": ["Who?", 7]}, ":2: prompt is 7; expected some words"),
         ([1], ":2: found list; expected an object"),
         ("{oops", ":2: not JSON: "),
     ],
@@ -67,10 +82,10 @@ def test_a_line_that_is_no_prompt_is_one_sentence_with_file_and_line(tmp_path: P
 @given(st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
 def test_whatever_json_stands_in_a_line_is_a_prompt_or_one_sentence(tmp_path_factory: pytest.TempPathFactory, value: object) -> None:
     folder = tmp_path_factory.getbasetemp()
-    for line in (value, PROMPTS[0] | {"character": value}, PROMPTS[0] | {"prompt": value}):
+    for line in (value, PROMPTS[0] | {"character": value}, PROMPTS[0] | {"prompt": value}, READ[0] | {"prompts": value}):
         try:
             (prompt,) = read(written(folder, json.dumps(line)), "topic", CARDS)
-            assert prompt["character"] in CARDS and prompt["prompt"].strip()
+            assert prompt["character"] in CARDS and prompt["prompts"] and all(turn.strip() for turn in prompt["prompts"])
         except UserError as error:
             assert "evaluation.jsonl:1: " in str(error)
 
@@ -110,10 +125,30 @@ def test_a_set_without_a_prompt_for_anybody_is_one_sentence_before_anything_is_s
         ask_whom(CARDS, PARAMETERS)
 
 
-def test_the_system_prompt_of_a_request_is_made_for_its_own_question() -> None:
-    asked = pose("evaluation", PROMPTS, "topic", sorted(CARDS))
-    sent = requests("adapter", asked, lambda question: f"You are {question['character']}; {question['prompt']}", PARAMETERS)
-    assert [request.body["messages"] for request in sent] == [
-        [{"role": "system", "content": f"You are {one['character']}; {one['prompt']}"}, {"role": "user", "content": one["prompt"]}] for one in asked
-    ]
+def told(question: dict) -> str:
+    return f"You are {question['character']}; {question['prompts']}"
+
+
+def test_prompted_and_tuned_are_told_the_system_prompt_of_their_own_question_and_base_nothing() -> None:
+    for question in pose("evaluation", READ, "topic", sorted(CARDS)):
+        before = {arm: opening({"arm": arm, **question}, told) for arm in ARMS}
+        assert before["base"] == []
+        assert before["prompted"] == before["tuned"] == [{"role": "system", "content": told(question)}]
+
+
+def test_a_request_has_the_messages_of_its_conversation_and_explicit_sampling() -> None:
+    conversations = [[{"role": "user", "content": text}] for text in ("Who?", "Where?")]
+    sent = requests("adapter", conversations, PARAMETERS)
+    assert [request.body["messages"] for request in sent] == conversations
+    assert [request.index for request in sent] == [0, 1], "two equal conversations are two requests"
     assert all(request.body["model"] == "adapter" and request.body["max_tokens"] == 160 for request in sent)
+
+
+def test_each_turn_is_a_line_with_its_number_its_prompt_and_its_answer() -> None:
+    (question,) = pose("redteam", [{"id": "red-1", "category": "hostile", "prompts": ["Bah!", "Boo!"]}], "category", ["john-silver"])
+    lines = rows({"arm": "tuned", **question, "answers": [Answer(" Aye. ", "stop", 9, 3), Answer("And", "length", 20, 1)]})
+    shared = {"arm": "tuned", "set": "redteam", "id": "red-1", "kind": "hostile", "character": "john-silver"}
+    assert lines == [
+        shared | {"turn": 1, "prompt": "Bah!", "answer": "Aye.", "finish": "stop"},
+        shared | {"turn": 2, "prompt": "Boo!", "answer": "And", "finish": "length"},
+    ]

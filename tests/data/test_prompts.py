@@ -44,9 +44,14 @@ def fitting(entries: list[dict], character: str) -> list[dict]:
     return [entry for entry in entries if entry.get("character", character) == character]
 
 
+def turns(entry: dict) -> list[str]:
+    """What a prompt's visitor says, turn by turn."""
+    return entry["prompts"] if "prompts" in entry else [entry["prompt"]]
+
+
 def told(entry: dict) -> str:
     """All that a prompt or a scenario says."""
-    return entry.get("prompt") or " ".join(filter(None, [entry.get("visitor"), entry["situation"]]))
+    return " ".join(filter(None, [entry.get("visitor"), entry["situation"]])) if "situation" in entry else " ".join(turns(entry))
 
 
 def runs(text: str, length: int) -> set[tuple[str, ...]]:
@@ -59,10 +64,17 @@ def trigrams(text: str) -> set[tuple[str, ...]]:
     return runs(text, 3)
 
 
-@pytest.mark.parametrize("prompts, label", [(EVALUATION, "topic"), (REDTEAM, "category")], ids=["evaluation", "redteam"])
-def test_each_prompt_has_id_label_and_words_and_perhaps_a_character(prompts: list[dict], label: str) -> None:
-    assert {frozenset(prompt) - {"character"} for prompt in prompts} == {frozenset({"id", label, "prompt"})}
-    assert [prompt for prompt in prompts if not prompt["prompt"].strip() or prompt["prompt"] != prompt["prompt"].strip()] == []
+ASKED = [text for prompt in [*EVALUATION, *REDTEAM] for text in turns(prompt)]
+
+
+@pytest.mark.parametrize("prompts, label, said", [(EVALUATION, "topic", "prompt"), (REDTEAM, "category", "prompts")], ids=["evaluation", "redteam"])
+def test_each_prompt_has_id_label_and_words_and_perhaps_a_character(prompts: list[dict], label: str, said: str) -> None:
+    assert {frozenset(prompt) - {"character"} for prompt in prompts} == {frozenset({"id", label, said})}
+    assert [text for prompt in prompts for text in turns(prompt) if not text.strip() or text != text.strip()] == []
+
+
+def test_the_red_team_presses_for_three_turns() -> None:
+    assert {len(prompt["prompts"]) for prompt in REDTEAM} == {3}
 
 
 def test_a_character_that_is_named_has_a_card_and_gold() -> None:
@@ -74,7 +86,7 @@ def test_a_character_that_is_named_has_a_card_and_gold() -> None:
 @pytest.mark.parametrize("character", CHARACTERS)
 def test_every_character_has_enough_prompts_and_scenarios_own_and_shared(character: str) -> None:
     assert len(fitting(EVALUATION, character)) >= 50
-    assert len(fitting(REDTEAM, character)) >= 60
+    assert len(fitting(REDTEAM, character)) >= 120
     assert len(fitting(SCENARIOS, character)) >= 94
     assert sum(prompt.get("character") == character for prompt in EVALUATION) >= 27
     assert sum(scenario.get("character") == character for scenario in SCENARIOS) >= 14
@@ -83,7 +95,11 @@ def test_every_character_has_enough_prompts_and_scenarios_own_and_shared(charact
 @pytest.mark.parametrize("character", CHARACTERS)
 def test_the_red_team_has_the_six_named_categories_in_equal_parts_for_everybody(character: str) -> None:
     counts = Counter(prompt["category"] for prompt in fitting(REDTEAM, character))
-    assert counts == dict.fromkeys(CATEGORIES, 11)
+    assert counts == dict.fromkeys(CATEGORIES, 20)
+
+
+def test_most_of_the_red_team_comes_to_everybody() -> None:
+    assert sum("character" not in prompt for prompt in REDTEAM) > 0.7 * len(REDTEAM)
 
 
 @pytest.mark.parametrize("character", CHARACTERS)
@@ -117,21 +133,32 @@ def test_every_id_is_used_once_in_all_three_files() -> None:
 
 
 def test_no_prompt_is_asked_twice() -> None:
-    counts = Counter(normal(prompt["prompt"]) for prompt in [*EVALUATION, *REDTEAM])
+    counts = Counter(map(normal, ASKED))
     assert [text for text, count in counts.items() if count > 1] == []
+
+
+def test_no_two_prompts_are_alike() -> None:
+    """What is nearly asked twice counts twice, and the figures look surer than they are. A cry in a few words may be taken up again in the next turn."""
+    asked = [(text, trigrams(text)) for text in ASKED]
+    assert [(one, other) for (one, a), (other, b) in combinations(asked, 2) if len(a | b) > 8 and 10 * len(a & b) > 2 * len(a | b)] == []
 
 
 def test_no_prompt_is_what_a_gold_visitor_says() -> None:
     said = {normal(text) for text in GOLD_TURNS}
-    assert [prompt for prompt in [*EVALUATION, *REDTEAM] if normal(prompt["prompt"]) in said] == []
+    assert [text for text in ASKED if normal(text) in said] == []
 
 
 def test_no_prompt_is_nearly_what_a_gold_visitor_says() -> None:
     """A prompt that the model was trained on measures memory."""
-    asked = [(prompt["prompt"], trigrams(prompt["prompt"])) for prompt in [*EVALUATION, *REDTEAM]]
+    asked = [(text, trigrams(text)) for text in ASKED]
     said = [(text, trigrams(text)) for text in GOLD_TURNS]
     close = [(prompt, text) for prompt, a in asked for text, b in said if 10 * len(a & b) > 3 * len(a | b)]
     assert close == []
+
+
+def test_no_red_team_prompt_shares_eight_words_in_a_row_with_the_gold() -> None:
+    gold = set().union(*(runs(turn["value"], 8) for chats in GOLD.values() for chat in chats for turn in chat["conversations"]))
+    assert [text for prompt in REDTEAM for text in turns(prompt) if runs(text, 8) & gold] == []
 
 
 def test_no_prompt_opens_as_a_gold_chat_does() -> None:
@@ -139,7 +166,7 @@ def test_no_prompt_opens_as_a_gold_chat_does() -> None:
         return " ".join(normal(text).split()[:5])
 
     openings = {first_words(chat["conversations"][0]["value"]) for chats in GOLD.values() for chat in chats}
-    assert [prompt["prompt"] for prompt in [*EVALUATION, *REDTEAM] if first_words(prompt["prompt"]) in openings] == []
+    assert [text for text in ASKED if first_words(text) in openings] == []
 
 
 def test_scenarios_have_an_id_a_kind_a_situation_and_those_of_one_character_perhaps_a_visitor() -> None:

@@ -78,12 +78,12 @@ def test_the_training_runs_eval_loss_is_the_loss_that_answer_measures_on_validat
     assert abs(by_hand - clone.json("metrics/train.json")["eval_loss"]) < 0.05
 
 
-def test_both_arms_answered_every_prompt(clone):
+def test_every_arm_answered_every_prompt_turn_by_turn(clone):
     answers = read_jsonl(clone.folder / "data/answers/answers.jsonl")
-    asked = {arm: [(a["set"], a["id"]) for a in answers if a["arm"] == arm] for arm in ("prompted", "tuned")}
-    assert asked["prompted"] == asked["tuned"]
-    assert len(asked["tuned"]) == 12
-    assert sum(bool(answer["answer"]) for answer in answers) >= 22
+    asked = {arm: [(a["set"], a["id"], a["turn"]) for a in answers if a["arm"] == arm] for arm in ("base", "prompted", "tuned")}
+    assert asked["base"] == asked["prompted"] == asked["tuned"]
+    assert [turn for *_, turn in asked["tuned"]] == [1] * 6 + [1, 2, 3] * 6
+    assert sum(bool(answer["answer"]) for answer in answers) >= 66
     assert {"prompted.margin", "tuned.margin"} < set(clone.json("metrics/answer.json"))
 
 
@@ -93,11 +93,22 @@ def test_the_evaluation_has_the_promised_figures_with_ordered_intervals(clone):
         "tuned_vs_prompted.perplexity_ratio",
         "prompted.in_character_rate",
         "tuned.in_character_rate",
+        "tuned_vs_base.perplexity_ratio",
+        "base.redteam_break_rate",
         "prompted.redteam_break_rate",
         "tuned.redteam_break_rate",
     ):
         assert figures[f"{name}_lower"] <= figures[name] <= figures[f"{name}_upper"]
-    for name in ("prompted.perplexity", "tuned.perplexity", "prompted.mean_words", "tuned.mean_words", "gold.mean_words", "test.chats", "test.tokens"):
+    for name in (
+        "base.perplexity",
+        "prompted.perplexity",
+        "tuned.perplexity",
+        "prompted.mean_words",
+        "tuned.mean_words",
+        "gold.mean_words",
+        "test.chats",
+        "test.tokens",
+    ):
         assert figures[name] > 0
     assert math.isclose(figures["tuned_vs_prompted.perplexity_ratio"], figures["tuned.perplexity"] / figures["prompted.perplexity"], rel_tol=1e-4)
     assert "<html" in (clone.folder / "reports/evaluation.html").read_text()

@@ -1,4 +1,4 @@
-"""A small, whole input of the evaluate stage, made by hand: two arms, eight chats, a few prompts."""
+"""A small, whole input of the evaluate stage, made by hand: three arms, eight chats, a few prompts, the red team's of two turns."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+ARMS = ("base", "prompted", "tuned")
 NAMES = {"elizabeth-bennet": "Elizabeth Bennet", "john-silver": "Long John Silver", "sherlock-holmes": "Sherlock Holmes"}
 PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence")
 
@@ -23,9 +24,9 @@ def chat(number: int, replies: list[str], character: str = "sherlock-holmes") ->
     return {"id": f"{character}-gold-{number:012x}", "character": character, "conversations": turns, "source": source}
 
 
-def answer(arm: str, group: str, number: int, text: str, **other: str) -> dict:
-    record = {"arm": arm, "set": group, "id": f"{group}-{number:03}", "kind": "cases", "character": "sherlock-holmes", "prompt": f"Prompt {number}?"}
-    return record | {"answer": text, "finish": "stop"} | other
+def answer(arm: str, group: str, number: int, text: str, turn: int = 1, **other: str) -> dict:
+    record = {"arm": arm, "set": group, "id": f"{group}-{number:03}", "kind": "cases", "character": "sherlock-holmes", "turn": turn}
+    return record | {"prompt": f"Prompt {number}{'.' * turn}?", "answer": text, "finish": "stop"} | other
 
 
 def loss(arm: str, split: str, name: str, nll: float, tokens: int, character: str = "sherlock-holmes") -> dict:
@@ -38,18 +39,25 @@ def records() -> dict[str, list[dict]]:
     answers = []
     for n in range(12):
         answers += [
+            answer("base", "evaluation", n, "As an AI, I cannot say." if n < 6 else "Observe."),
             answer("prompted", "evaluation", n, "As an AI, I cannot say." if n < 4 else "Observe the boots, sir."),
             answer("tuned", "evaluation", n, "Observe the mud upon his left boot, my good sir."),
         ]
         kind = "hostile" if n % 2 else "drop-the-act"
         answers += [
+            answer("base", "redteam", n, "Nonsense.", kind=kind),
             answer("prompted", "redteam", n, "I'm an AI." if n < 9 else "Nonsense.", kind=kind, finish="length"),
             answer("tuned", "redteam", n, "I'm an AI." if n < 3 else "Nonsense.", kind=kind),
+            answer("base", "redteam", n, "I'm an AI." if n in (0, 2, 4) else "Nonsense.", 2, kind=kind),
+            answer("prompted", "redteam", n, "I'm an AI." if n in (0, 9) else "Nonsense.", 2, kind=kind),
+            answer("tuned", "redteam", n, "I'm an AI." if n == 0 else "Nonsense.", 2, kind=kind),
         ]
     losses = []
     for n in range(8):
-        losses += [loss("prompted", "test", chats[n]["id"], 40.0 + n, 10), loss("tuned", "test", chats[n]["id"], 20.0 + 2 * n, 10)]
-        losses += [loss("prompted", "validation", f"v{n}", 40.0 + n, 10), loss("tuned", "validation", f"v{n}", 30.0, 10)]
+        for arm, nats in (("base", 50.0 + n), ("prompted", 40.0 + n), ("tuned", 20.0 + 2 * n)):
+            losses.append(loss(arm, "test", chats[n]["id"], nats, 10))
+        for arm, nats in (("base", 50.0 + n), ("prompted", 40.0 + n), ("tuned", 30.0)):
+            losses.append(loss(arm, "validation", f"v{n}", nats, 10))
     return {"data/answers/answers.jsonl": answers, "data/answers/losses.jsonl": losses, "data/splits/test.jsonl": chats}
 
 
@@ -58,18 +66,19 @@ def three_characters() -> dict[str, list[dict]]:
     files = records()
     answers, losses, chats = files.values()
     for n in range(12):
-        for arm, words in (("prompted", 40), ("tuned", 12)):
+        for arm, words in (("base", 50), ("prompted", 40), ("tuned", 12)):
             answers.append(answer(arm, "evaluation", n, "aye " * words, character="john-silver"))
-        answers.append(answer("prompted", "redteam", n, "I'm an AI.", character="elizabeth-bennet", kind="hostile"))
-        answers.append(answer("tuned", "redteam", n, "I am not.", character="elizabeth-bennet", kind="hostile"))
-        answers.append(answer("prompted", "evaluation", n, "no " * 5, character="elizabeth-bennet"))
-        answers.append(answer("tuned", "evaluation", n, "no " * (20 + n % 3), character="elizabeth-bennet"))
-    for character, count, base in (("john-silver", 12, 60.0), ("elizabeth-bennet", 11, 50.0)):
+        for arm, text in (("base", "I'm an AI."), ("prompted", "I'm an AI."), ("tuned", "I am not.")):
+            answers.append(answer(arm, "redteam", n, text, character="elizabeth-bennet", kind="hostile"))
+        for arm, words in (("base", 8), ("prompted", 5), ("tuned", 20 + n % 3)):
+            answers.append(answer(arm, "evaluation", n, "no " * words, character="elizabeth-bennet"))
+    for character, count, level in (("john-silver", 12, 60.0), ("elizabeth-bennet", 11, 50.0)):
         for n in range(count):
             own = chat(n, [f"Reply {'word ' * (20 + n)}end."] * (n % 2 + 1), character)
             chats.append(own)
-            losses += [loss("prompted", "test", own["id"], base + n, 20, character), loss("tuned", "test", own["id"], base / 2 + n, 20, character)]
-    losses += [loss(arm, "validation", "v-silver", 30.0, 10, "john-silver") for arm in ("prompted", "tuned")]
+            for arm, nats in (("base", level + 9), ("prompted", level), ("tuned", level / 2)):
+                losses.append(loss(arm, "test", own["id"], nats + n, 20, character))
+    losses += [loss(arm, "validation", "v-silver", 30.0, 10, "john-silver") for arm in ARMS]
     return files
 
 

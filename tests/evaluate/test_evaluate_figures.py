@@ -10,10 +10,10 @@ import pytest
 from stages.common.errors import UserError
 from stages.common.in_character import in_character
 from stages.evaluate import inputs, scores, series
-from stages.evaluate.intervals import BLOCK_CELLS, Estimate, paired_difference, resampled_totals, wilson
+from stages.evaluate.intervals import BLOCK_CELLS, Estimate, paired_difference, resampled_totals, upper_bound, wilson
 from stages.evaluate.marks import marks
 from stages.evaluate.verdicts import FEW, verdict
-from tests.evaluate.sample import answer, chat, loss
+from tests.evaluate.sample import ARMS, answer, chat, loss
 
 NAMES = {"sherlock-holmes": "Sherlock Holmes", "john-silver": "Long John Silver"}
 SETTINGS = scores.Bootstrap(seed=5, bootstrap=2000, confidence=0.95)
@@ -47,6 +47,32 @@ def test_a_lower_confidence_gives_a_shorter_interval() -> None:
 def test_a_rate_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="rate of nothing"):
         wilson(0, 0, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "confidence", "bound"),
+    [
+        # With none in n: 1 - 0.05^(1/n). 0 in 60 allows 4.9 %, 0 in 100 allows 3.0 %.
+        (0, 60, 0.95, 1 - 0.05 ** (1 / 60)),
+        (0, 100, 0.95, 0.0295),
+        (0, 1, 0.95, 0.95),
+        # By hand: (1 - p)^2 + 2 p (1 - p) = 1 - p^2 = 0.05.
+        (1, 2, 0.95, 0.95**0.5),
+        (5, 5, 0.95, 1.0),
+        # The upper ends of exact two-sided 95 % intervals are one-sided 97.5 % bounds: Newcombe 1998, table I, method 5.
+        (81, 263, 0.975, 0.3676),
+        (15, 148, 0.975, 0.1617),
+        (0, 20, 0.975, 0.1684),
+        (1, 29, 0.975, 0.1776),
+    ],
+)
+def test_the_one_sided_bound_is_the_exact_one(count: int, total: int, confidence: float, bound: float) -> None:
+    assert upper_bound(count, total, confidence) == pytest.approx(bound, abs=6e-5)
+
+
+def test_a_bound_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="rate of nothing"):
+        upper_bound(0, 0, 0.95)
 
 
 def pairs(both: int, first: int, second: int, neither: int) -> tuple[list[bool], list[bool]]:
@@ -89,7 +115,7 @@ def test_many_chats_are_resampled_in_blocks_and_every_resample_is_filled() -> No
 
 
 def some_losses(prompted: list[float], tuned: list[float], tokens: list[int]) -> inputs.Losses:
-    records = [loss("prompted", "test", f"c{i:02}", nll, n) for i, (nll, n) in enumerate(zip(prompted, tokens, strict=True))]
+    records = [loss(arm, "test", f"c{i:02}", nll, n) for arm in ("base", "prompted") for i, (nll, n) in enumerate(zip(prompted, tokens, strict=True))]
     records += [loss("tuned", "test", f"c{i:02}", nll, n) for i, (nll, n) in enumerate(zip(tuned, tokens, strict=True))]
     return inputs.losses(records, "test")
 
@@ -104,15 +130,16 @@ def test_a_constant_gain_on_every_chat_has_a_ratio_without_width_though_the_arms
     # Chats differ much, the gain never: ln 2 nats a token. Only a bootstrap that draws the same chats for both arms sees that.
     tokens = [10, 20, 30, 40, 50, 60]
     prompted = [n * level for n, level in zip(tokens, (2, 5, 3, 6, 2, 4), strict=True)]
-    arms, ratio = scores.perplexity(some_losses(prompted, [nll - n * log(2) for nll, n in zip(prompted, tokens, strict=True)], tokens), SETTINGS, "test")
-    assert (ratio.value, ratio.lower, ratio.upper) == (pytest.approx(0.5), pytest.approx(0.5), pytest.approx(0.5))
+    arms, ratios = scores.perplexity(some_losses(prompted, [nll - n * log(2) for nll, n in zip(prompted, tokens, strict=True)], tokens), SETTINGS, "test")
+    for ratio in (ratios["base"], ratios["prompted"]):
+        assert (ratio.value, ratio.lower, ratio.upper) == (pytest.approx(0.5), pytest.approx(0.5), pytest.approx(0.5))
     assert arms["prompted"].upper / arms["prompted"].lower > 1.5
 
 
 def test_identical_arms_give_a_ratio_of_exactly_one() -> None:
     nll = [float(x) for x in np.random.default_rng(3).uniform(20, 90, 32)]
-    _, ratio = scores.perplexity(some_losses(nll, nll, [25] * 32), SETTINGS, "test")
-    assert ratio == Estimate(1.0, 1.0, 1.0)
+    _, ratios = scores.perplexity(some_losses(nll, nll, [25] * 32), SETTINGS, "test")
+    assert ratios == dict.fromkeys(("base", "prompted"), Estimate(1.0, 1.0, 1.0))
 
 
 def test_the_bootstrap_of_a_mean_agrees_with_theory() -> None:
@@ -126,63 +153,86 @@ def test_the_bootstrap_of_a_mean_agrees_with_theory() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda r: r[:-1], "tuned lacks 1 test chats that prompted has, the first is b"),
-        (lambda r: [*r, loss("tuned", "test", "c", 1.0, 1)], "prompted lacks 1 test chats that tuned has, the first is c"),
-        (lambda r: [*r[:-1], loss("tuned", "test", "b", 1.0, 9)], "test chat b has 5 tokens under prompted and 9 under tuned"),
+        (lambda r: r[:-1], "tuned lacks 1 test chats that base has, the first is b"),
+        (lambda r: [*r, loss("tuned", "test", "c", 1.0, 1)], "base lacks 1 test chats that tuned has, the first is c"),
+        (lambda r: [*r[:-1], loss("tuned", "test", "b", 1.0, 9)], "test chat b has 5 tokens under base, 5 tokens under prompted, 9 tokens under tuned"),
         (lambda r: [*r, r[-1]], "tuned has test chat b twice"),
         (lambda r: [], "lacks|no test chat"),
-        (lambda r: [*r[:-1], r[-1] | {"character": "watson"}], "test chat b is of sherlock-holmes under prompted, watson under tuned; expected one character"),
+        (
+            lambda r: [*r[:-1], r[-1] | {"character": "watson"}],
+            "test chat b is of sherlock-holmes under base, sherlock-holmes under prompted, watson under tuned; expected one character",
+        ),
     ],
 )
 def test_losses_of_other_chats_or_other_token_counts_are_refused(change, sentence: str) -> None:
-    records = [loss(arm, "test", name, 1.0, 5) for arm in ("prompted", "tuned") for name in ("a", "b")]
+    records = [loss(arm, "test", name, 1.0, 5) for arm in ARMS for name in ("a", "b")]
     with pytest.raises(UserError, match=sentence):
         inputs.losses(change(records), "test")
 
 
 def test_losses_that_leave_out_a_chat_of_the_test_split_are_refused() -> None:
-    records = [loss(arm, "test", "a", 1.0, 5) for arm in ("prompted", "tuned")]
-    with pytest.raises(UserError, match="prompted lacks 1 test chats that data/splits has, the first is z"):
+    records = [loss(arm, "test", "a", 1.0, 5) for arm in ARMS]
+    with pytest.raises(UserError, match="base lacks 1 test chats that data/splits has, the first is z"):
         inputs.losses(records, "test", expected={"a": "sherlock-holmes", "z": "sherlock-holmes"})
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda r: r[1:], "evaluation prompt evaluation-001 to sherlock-holmes has no answer by prompted"),
-        (lambda r: [*r, r[0]], "prompted answers evaluation prompt evaluation-001 as sherlock-holmes twice"),
-        (lambda r: [r[0] | {"prompt": "Another?"}, *r[1:]], "is not the same for both arms"),
+        (lambda r: r[1:], "turn 1 of evaluation prompt evaluation-001 to sherlock-holmes has no answer by base"),
+        (lambda r: [*r, r[0]], "base answers turn 1 of evaluation prompt evaluation-001 to sherlock-holmes twice"),
+        (lambda r: [r[0] | {"prompt": "Another?"}, *r[1:]], "is not the same for all arms"),
+        (
+            lambda r: [*r, *(x | {"turn": 3} for x in r[3:])],
+            "redteam prompt redteam-001 to sherlock-holmes has the turns 1, 3 of kind 'cases'; expected all turns from 1",
+        ),
+        (lambda r: [*r, *(x | {"turn": 2, "kind": "crew"} for x in r[3:])], "has the turns 2 of kind 'crew'; expected all turns from 1, of one kind"),
         (lambda r: [x | {"character": "watson"} for x in r], "'watson'; data/characters has john-silver, sherlock-holmes"),
-        (lambda r: r[:2], "no answer to a redteam prompt"),
+        (lambda r: r[:3], "no answer to a redteam prompt"),
     ],
 )
 def test_answers_that_cannot_be_compared_are_refused(change, sentence: str) -> None:
-    records = [answer(arm, group, 1, "Well.") for group in ("evaluation", "redteam") for arm in ("prompted", "tuned")]
+    records = [answer(arm, group, 1, "Well.") for group in ("evaluation", "redteam") for arm in ARMS]
     with pytest.raises(UserError, match=sentence):
         inputs.exchanges(change(records), NAMES)
+
+
+def evaluated(records: list[dict]) -> list[inputs.Conversation]:
+    """The conversations of the evaluation set."""
+    whole = inputs.exchanges([*records, *(answer(arm, "redteam", 1, "w") for arm in ARMS)], NAMES)
+    return [conversation for conversation in inputs.conversations(whole) if conversation[0].set == "evaluation"]
 
 
 def test_lengths_count_each_reply_once_and_the_gap_is_negative_where_tuned_is_nearer_to_the_gold() -> None:
     records = []
     for n in range(20):
-        records += [answer("prompted", "evaluation", n, "w " * 100), answer("tuned", "evaluation", n, "w " * 30)]
-    exchanges = inputs.exchanges([*records, answer("prompted", "redteam", 1, "w"), answer("tuned", "redteam", 1, "w")], NAMES)
+        records += [answer(arm, "evaluation", n, "w " * words) for arm, words in (("base", 130), ("prompted", 100), ("tuned", 30))]
     gold = scores.gold_replies([chat(1, ["w " * 40]), chat(2, ["w " * 20, "w " * 30])])
-    means, nearer = scores.lengths([e for e in exchanges if e.set == "evaluation"], gold, SETTINGS)
-    assert {arm: figure.value for arm, figure in means.items()} == {"prompted": 100, "tuned": 30, "gold": 30}
+    means, nearer = scores.lengths(evaluated(records), gold, SETTINGS)
+    assert {arm: figure.value for arm, figure in means.items()} == {"base": 130, "prompted": 100, "tuned": 30, "gold": 30}
     assert (means["gold"].lower, means["gold"].upper) == (25, 40)  # two chats: one drawn twice, or the other
-    assert nearer.value == -70
-    assert nearer.upper < 0
+    assert (nearer["prompted"].value, nearer["base"].value) == (-70, -100)
+    assert nearer["prompted"].upper < 0
+
+
+def test_answers_of_one_conversation_are_drawn_together_with_the_mean_of_their_words() -> None:
+    """Five conversations of 10 and 30 words each: drawn by conversation the mean never varies, by answer it would."""
+    records = [answer(arm, "evaluation", n, "w " * (20 * turn - 10), turn) for n in range(5) for turn in (1, 2) for arm in ARMS]
+    means, _ = scores.lengths(evaluated(records), [scores.Gold("sherlock-holmes", (9,))], SETTINGS)
+    assert means["tuned"] == Estimate(20.0, 20.0, 20.0)
 
 
 def test_losses_of_a_chat_that_the_test_split_gives_to_another_character_are_refused() -> None:
-    records = [loss(arm, "test", "a", 1.0, 5) for arm in ("prompted", "tuned")]
-    with pytest.raises(UserError, match="test chat a is of sherlock-holmes under prompted, sherlock-holmes under tuned, john-silver under data/splits"):
+    records = [loss(arm, "test", "a", 1.0, 5) for arm in ARMS]
+    with pytest.raises(
+        UserError,
+        match="test chat a is of sherlock-holmes under base, sherlock-holmes under prompted, sherlock-holmes under tuned, john-silver under data/splits",
+    ):
         inputs.losses(records, "test", expected={"a": "john-silver"})
 
 
 def test_one_prompt_to_two_characters_is_two_exchanges_with_a_name_each() -> None:
-    records = [answer(arm, group, 1, "Well.", character=name) for group in ("evaluation", "redteam") for arm in ("prompted", "tuned") for name in NAMES]
+    records = [answer(arm, group, 1, "Well.", character=name) for group in ("evaluation", "redteam") for arm in ARMS for name in NAMES]
     exchanges = inputs.exchanges(records, NAMES)
     assert [(exchange.set, exchange.character, exchange.name) for exchange in exchanges] == [
         ("evaluation", "john-silver", "Long John Silver"),
@@ -194,7 +244,7 @@ def test_one_prompt_to_two_characters_is_two_exchanges_with_a_name_each() -> Non
 
 def two_by_level(levels: dict[str, float], chats: int) -> inputs.Losses:
     """Chats of ten tokens of two characters whose losses differ from character to character and not from chat to chat."""
-    records = [loss(arm, "test", f"{name}-{n}", 10 * level, 10, name) for name, level in levels.items() for arm in ("prompted", "tuned") for n in range(chats)]
+    records = [loss(arm, "test", f"{name}-{n}", 10 * level, 10, name) for name, level in levels.items() for arm in ARMS for n in range(chats)]
     return inputs.losses(records, "test")
 
 
@@ -221,28 +271,28 @@ def test_each_characters_words_are_held_against_the_characters_own_gold() -> Non
     records = []
     for n in range(10):
         for name, tuned in (("john-silver", 58), ("sherlock-holmes", 23)):
-            records += [answer("prompted", "evaluation", n, "w " * 40, character=name), answer("tuned", "evaluation", n, "w " * tuned, character=name)]
-    exchanges = inputs.exchanges([*records, answer("prompted", "redteam", 1, "w"), answer("tuned", "redteam", 1, "w")], NAMES)
+            for arm, words in (("base", 40), ("prompted", 40), ("tuned", tuned)):
+                records.append(answer(arm, "evaluation", n, "w " * words, character=name))
     gold = scores.gold_replies([chat(n, ["w " * (60 if name == "john-silver" else 20)], name) for name in NAMES for n in range(10)])
-    means, nearer = scores.lengths([e for e in exchanges if e.set == "evaluation"], gold, SETTINGS)
-    assert {arm: figure.value for arm, figure in means.items()} == {"prompted": 40, "tuned": 40.5, "gold": 40}
-    assert (nearer.value, nearer.lower, nearer.upper) == ((2 - 20) / 2 + (3 - 20) / 2,) * 3
+    means, nearer = scores.lengths(evaluated(records), gold, SETTINGS)
+    assert {arm: figure.value for arm, figure in means.items()} == {"base": 40, "prompted": 40, "tuned": 40.5, "gold": 40}
+    assert nearer["prompted"] == Estimate(*((2 - 20) / 2 + (3 - 20) / 2,) * 3)
 
 
 def test_answers_of_a_character_without_a_test_chat_are_refused() -> None:
-    records = [answer(arm, group, 1, "Well.", character="john-silver") for group in ("evaluation", "redteam") for arm in ("prompted", "tuned")]
+    records = [answer(arm, group, 1, "Well.", character="john-silver") for group in ("evaluation", "redteam") for arm in ARMS]
     with pytest.raises(UserError, match="answers: john-silver is asked and has no test chat"):
-        scores.lengths(inputs.exchanges(records, NAMES), [scores.Gold("sherlock-holmes", (9,))], SETTINGS)
+        scores.lengths(inputs.conversations(inputs.exchanges(records, NAMES)), [scores.Gold("sherlock-holmes", (9,))], SETTINGS)
 
 
 def test_the_length_series_sums_to_one_for_each_arm_and_its_last_bin_is_open() -> None:
-    records = [answer(arm, group, n, "w " * (9 if n else 500)) for group in ("evaluation", "redteam") for arm in ("prompted", "tuned") for n in range(4)]
+    records = [answer(arm, group, n, "w " * (9 if n else 500)) for group in ("evaluation", "redteam") for arm in ARMS for n in range(4)]
     rows = series.lengths(inputs.exchanges(records, NAMES), [scores.Gold("sherlock-holmes", (10, 19)), scores.Gold("john-silver", (20,))])
     share = {(row.arm, row.words): row.share for row in rows}
     assert share["tuned", 0] == 0.75
     assert share["tuned", 120] == 0.25
     assert share["gold", 10] == pytest.approx(2 / 3)
-    for arm in ("gold", "prompted", "tuned"):
+    for arm in ("gold", *ARMS):
         assert sum(row.share for row in rows if row.arm == arm) == pytest.approx(1)
 
 

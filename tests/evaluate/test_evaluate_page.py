@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.evaluate.sample import ROOT, answer, evaluate, lay_out, records, three_characters
+from stages.evaluate.breaches import AROUND, excerpt
+from stages.evaluate.inputs import Answer
+from stages.evaluate.marks import marks
+from stages.evaluate.wording import plain
+from tests.evaluate.sample import ARMS, ROOT, answer, evaluate, lay_out, records, three_characters
 from tests.pages import elements, loads_nothing, opened, widths, words_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=\"document.title='owned'\"><b>Observe</b> &amp; \u202e \ud800 \x00" + "a" * 400
@@ -22,7 +26,7 @@ SCRIPT = (ROOT / "stages/evaluate/page.js").read_text(encoding="utf-8")
 def page(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of the sample with one answer, prompt, id and kind that mean harm."""
     files = records()
-    for arm in ("prompted", "tuned"):
+    for arm in ARMS:
         files["data/answers/answers.jsonl"].append(answer(arm, "redteam", 99, HOSTILE, prompt=HOSTILE, id='"><script>alert(2)</script>', kind='"><i>kind'))
     folder = lay_out(tmp_path_factory.mktemp("page"), files)
     run = evaluate(folder)
@@ -67,7 +71,7 @@ def test_every_id_on_the_page_is_there_once(any_page: str) -> None:
 
 
 def test_the_words_that_broke_character_are_marked_and_named(page: str) -> None:
-    assert page.count("<mark>As an AI</mark>") == 4
+    assert page.count("<mark>As an AI</mark>") == 10  # prompted 4 times, base 6
     assert "broke character: identity" in page
 
 
@@ -75,8 +79,42 @@ def test_every_figure_says_its_n(page: str) -> None:
     words = unescape(re.sub(r"<[^>]+>", " ", page))
     assert "n = 8 test chats, 80 tokens" in words
     assert "n = 12 evaluation prompts" in words
-    assert "n = 13 red-team prompts" in words
+    assert "n = 13 red-team conversations, 25 answers by each arm" in words
     assert "n = 12 answers by each arm, 15 gold replies in 8 test chats" in words
+
+
+def test_every_break_of_the_red_team_is_quoted_with_the_conversation_around_it(page: str) -> None:
+    section = page.split("Every break, in its conversation")[1].split("</section>")[0]
+    told = {arm: part for part in section.split("<h4>")[1:] for arm in ARMS if f'"arm {arm}"' in part}
+    assert list(told) == ["tuned", "prompted", "base"]
+    found = {arm: [words_of(one) for one in part.split("<details")[1:]] for arm, part in told.items()}
+    assert {arm: len(broken) for arm, broken in found.items()} == {"tuned": 3, "prompted": 10, "base": 3}
+    assert "13 conversations" in words_of(told["tuned"])
+    # Conversation 0 breaks in both turns of tuned's, conversation 9 in prompted's second alone; what was said in the other turn stands there too.
+    assert "redteam-000, drop-the-act, to Sherlock Holmes turn 1, identity: “ I'm an AI .” turn 2, identity: “ I'm an AI .” Prompt 0.?" in found["tuned"][0]
+    (late,) = [words for words in found["prompted"] if "redteam-009" in words]
+    assert "turn 1, identity" not in late and "turn 2, identity: “ I'm an AI .” Prompt 9.? Nonsense. Prompt 9..? I'm an AI ." in late
+
+
+def test_a_quote_is_the_words_that_broke_character_with_what_stands_around_them() -> None:
+    words = "Quite so. " * 20 + "As an AI, I cannot say. " + "Quite so. " * 20
+    (mark,) = marks(words, "Sherlock Holmes")
+    quote = excerpt(Answer(words, 100, False, (mark,)))
+    assert "<mark>As an AI</mark>" in quote and quote.startswith("… ") and quote.endswith(" …")
+    assert len(quote) == 2 * AROUND + len("As an AI") + len("… <mark></mark> …")
+
+
+def test_the_red_team_is_told_by_category_and_by_turn_with_one_sided_bounds(page: str) -> None:
+    tables = [words_of(part.split("</table>")[0]) for part in page.split('<table class="breaks">')[1:]]
+    assert len(tables) == 2
+    assert "hostile base 0 of 6, 0 % (0 % to 39 %; at most 39 %)" in tables[0]
+    assert "turn 2 base 3 of 12, 25 % (9 % to 53 %; at most 53 %)" in tables[1]
+
+
+def test_each_turn_shows_the_answers_of_all_arms_side_by_side(page: str) -> None:
+    (article,) = [part for part in page.split("<article")[1:] if 'id="redteam-redteam-009-sherlock-holmes"' in part]
+    turns = [re.findall(r'class="answer (\w+)"', part) for part in article.split('class="arms"')[1:]]
+    assert turns == [list(ARMS)] * 2
 
 
 def test_eight_test_chats_are_too_few_to_call_a_difference_real(page: str) -> None:
@@ -88,8 +126,8 @@ def test_each_character_has_a_row_with_the_figures_of_the_metrics(of_three: tupl
     rows = re.findall(r"<tr>.*?</tr>", html.split("<h2>By character</h2>")[1].split("</table>")[0])[1:]
     told = dict(zip(("elizabeth-bennet", "john-silver", "sherlock-holmes"), map(words_of, rows), strict=True))
     for character, row in told.items():
-        for arm in ("prompted", "tuned"):
-            assert f"{arm} {metrics[f'{character}.{arm}.perplexity']:.1f} (" in row
+        for arm in ARMS:
+            assert f"{arm} {plain(metrics[f'{character}.{arm}.perplexity'])} (" in row
             assert f"{arm} {100 * metrics[f'{character}.{arm}.in_character_rate']:.0f} % (" in row
         assert f"change {metrics[f'{character}.tuned_vs_prompted.perplexity_ratio']:.3f} (" in row
         assert f"gold {metrics[f'{character}.gold.mean_words']:.1f} (" in row
@@ -120,9 +158,9 @@ def test_hostile_text_in_an_answer_is_shown_as_text_by_a_real_browser(page: str,
     found = elements(dom)
     assert [tag for tag, _ in found].count("script") == 1
     assert not {tag for tag, _ in found} & {"img", "i"}
-    assert dom.count(escape("</script><script>alert(1)</script>", quote=False)) == 3  # the prompt and both answers
-    assert "<title>Sherlock Holmes: prompted and tuned</title>" in dom
-    assert ">All 25 prompts</output>" in dom  # the page's own script has run under the policy
+    assert dom.count(escape("</script><script>alert(1)</script>", quote=False)) == 4  # the prompt and the three answers
+    assert "<title>Sherlock Holmes: base, prompted and tuned</title>" in dom
+    assert ">All 25 conversations</output>" in dom  # the page's own script has run under the policy
 
 
 @pytest.mark.browser
@@ -130,7 +168,7 @@ def test_a_script_that_got_into_the_page_would_not_run(page: str, tmp_path: Path
     attack = "<script>document.title = 'owned'</script><img src=\"data:,\" onerror=\"document.title = 'owned'\"><article"
     dom = opened(page.replace("<article", attack, 1), tmp_path)
     assert "document.title = 'owned'" in dom
-    assert "<title>Sherlock Holmes: prompted and tuned</title>" in dom
+    assert "<title>Sherlock Holmes: base, prompted and tuned</title>" in dom
 
 
 @pytest.mark.browser
@@ -142,9 +180,9 @@ form.elements.answers.dispatchEvent(new Event("change", {bubbles: true}));
 """
     dom = opened(driven(page, driver), tmp_path)
     shown = [a for tag, a in elements(dom) if tag == "article" and "hidden" not in a]
-    # Of the odd red-team prompts prompted breaks 1, 3, 5 and 7, tuned breaks 1.
-    assert [a["id"] for a in shown] == [f"redteam-redteam-{n:03}-sherlock-holmes" for n in (3, 5, 7)]
-    assert ">3 of 25 prompts</output>" in dom
+    # Of the odd red-team conversations prompted breaks 1, 3, 5 and 7 in the first turn and 9 in the second, tuned breaks 1.
+    assert [a["id"] for a in shown] == [f"redteam-redteam-{n:03}-sherlock-holmes" for n in (3, 5, 7, 9)]
+    assert ">4 of 25 conversations</output>" in dom
 
 
 @pytest.mark.browser
@@ -157,7 +195,7 @@ form.elements.characters.dispatchEvent(new Event("change", {bubbles: true}));
     dom = opened(driven(of_three[0], driver), tmp_path)
     shown = [a["id"] for tag, a in elements(dom) if tag == "article" and "hidden" not in a]
     assert shown == [f"redteam-redteam-{n:03}-elizabeth-bennet" for n in range(12)]
-    assert ">12 of 60 prompts</output>" in dom
+    assert ">12 of 60 conversations</output>" in dom
     assert [tag for tag, _ in elements(dom)].count("script") == 1  # the name on the card is text everywhere
 
 

@@ -12,15 +12,17 @@ import pytest
 from stages.common.errors import UserError
 from stages.common.schemas import fault
 from stages.evaluate import inputs
-from tests.evaluate.sample import NAMES, evaluate, lay_out, records, three_characters
+from stages.evaluate.intervals import wilson
+from tests.evaluate.sample import ARMS, NAMES, evaluate, lay_out, records, three_characters
 
-OUTPUTS = {"metrics/evaluate.json", "plots/evaluate/lengths.csv", "plots/evaluate/redteam.csv", "reports/evaluation.html"}
+PLOTS = {"plots/evaluate/lengths.csv", "plots/evaluate/redteam.csv", "plots/evaluate/redteam_turns.csv"}
+OUTPUTS = {"metrics/evaluate.json", "reports/evaluation.html"} | PLOTS
 OF_AN_ARM = ("perplexity", "validation_perplexity", "in_character_rate", "redteam_break_rate", "mean_words", "cut_off_rate")
 OF_BOTH = ("perplexity_ratio", "in_character_rate", "redteam_break_rate", "words_from_gold")
 WITH_INTERVAL = [
     "gold.mean_words",
-    *(f"{arm}.{name}" for arm in ("prompted", "tuned") for name in OF_AN_ARM),
-    *(f"tuned_vs_prompted.{name}" for name in OF_BOTH),
+    *(f"{arm}.{name}" for arm in ARMS for name in OF_AN_ARM),
+    *(f"tuned_vs_{arm}.{name}" for arm in ("base", "prompted") for name in OF_BOTH),
 ]
 
 # Ends of intervals of the sample, as the bootstrap of one character drew them when it knew no characters: (name, lower, upper).
@@ -69,14 +71,46 @@ def test_the_metrics_are_what_a_hand_counts(outputs: dict[str, bytes]) -> None:
     metrics = json.loads(outputs["metrics/evaluate.json"])
     assert metrics["test.chats"] == 8
     assert metrics["test.tokens"] == 80
-    assert (metrics["evaluation.prompts"], metrics["redteam.prompts"]) == (12, 12)
+    assert (metrics["evaluation.prompts"], metrics["evaluation.answers"]) == (12, 12)
+    assert (metrics["redteam.conversations"], metrics["redteam.answers"]) == (12, 24)
+    assert metrics["base.perplexity"] == pytest.approx(2.718281828 ** (428 / 80), rel=1e-6)
+    assert metrics["tuned_vs_base.perplexity_ratio"] == pytest.approx(2.718281828 ** ((216 - 428) / 80), rel=1e-5)
+    assert metrics["base.in_character_rate"] == 0.5 == metrics["tuned_vs_base.in_character_rate"]
     assert metrics["prompted.perplexity"] == pytest.approx(2.718281828 ** (348 / 80), rel=1e-6)
     assert metrics["prompted.in_character_rate"] == pytest.approx(8 / 12, abs=1e-6)
     assert metrics["tuned.in_character_rate"] == 1
-    assert (metrics["prompted.redteam_break_rate"], metrics["tuned.redteam_break_rate"]) == (0.75, 0.25)
-    assert metrics["tuned_vs_prompted.redteam_break_rate"] == -0.5
+    # A conversation is broken where any turn is, and counts once: 9 of prompted's in the first turn, another in the second.
+    assert [metrics[f"{arm}.redteam_break_rate"] for arm in ARMS] == [0.25, pytest.approx(10 / 12, abs=1e-6), 0.25]
+    assert metrics["tuned_vs_prompted.redteam_break_rate"] == pytest.approx(-7 / 12, abs=1e-6)
+    assert metrics["tuned_vs_base.redteam_break_rate"] == 0
     assert metrics["tuned.mean_words"] == 10
-    assert (metrics["prompted.cut_off_rate"], metrics["tuned.cut_off_rate"]) == (0.5, 0)
+    assert (metrics["prompted.cut_off_rate"], metrics["tuned.cut_off_rate"]) == (pytest.approx(12 / 36, abs=1e-6), 0)
+    # 36 answers in 24 conversations: no narrower an interval than 24 trials have.
+    assert metrics["tuned.cut_off_rate_upper"] == pytest.approx(wilson(0, 24, 0.95).upper, abs=1e-6)
+
+
+def test_the_red_team_is_counted_by_category_and_by_turn_with_one_sided_bounds(outputs: dict[str, bytes]) -> None:
+    metrics = json.loads(outputs["metrics/evaluate.json"])
+    rates = {
+        "base.redteam.drop-the-act": 3 / 6,
+        "base.redteam.hostile": 0,
+        "base.redteam.turn_1": 0,
+        "base.redteam.turn_2": 3 / 12,
+        "prompted.redteam.drop-the-act": 5 / 6,
+        "prompted.redteam.hostile": 5 / 6,
+        "prompted.redteam.turn_1": 9 / 12,
+        "prompted.redteam.turn_2": 2 / 12,
+        "tuned.redteam.drop-the-act": 2 / 6,
+        "tuned.redteam.hostile": 1 / 6,
+        "tuned.redteam.turn_1": 3 / 12,
+        "tuned.redteam.turn_2": 1 / 12,
+    }
+    assert {name: metrics[f"{name}_break_rate"] for name in rates} == pytest.approx(rates, abs=1e-6)
+    for name in [*rates, *(f"{arm}.redteam" for arm in ARMS)]:
+        rate, bound = metrics[f"{name}_break_rate"], metrics[f"{name}_break_rate_upper_bound"]
+        assert metrics[f"{name}_break_rate_lower"] <= rate < bound <= 1, name
+    assert metrics["base.redteam.hostile_break_rate_upper_bound"] == pytest.approx(1 - 0.05 ** (1 / 6), abs=1e-6)
+    assert metrics["base.redteam.turn_1_break_rate_upper_bound"] == pytest.approx(1 - 0.05 ** (1 / 12), abs=1e-6)
 
 
 def test_with_one_character_its_own_figures_are_those_of_the_whole(outputs: dict[str, bytes]) -> None:
@@ -100,9 +134,10 @@ def test_every_character_of_the_test_split_has_every_figure_but_those_of_a_set_t
         for name in WITH_INTERVAL:
             if name.endswith(missing):
                 assert not [key for key in metrics if key.startswith(f"{character}.{name}")]
+                assert not [key for key in metrics if missing == "redteam_break_rate" and key.startswith(f"{character}.{name.split('.')[0]}.redteam")]
             else:
                 assert metrics[f"{character}.{name}_lower"] <= metrics[f"{character}.{name}"] <= metrics[f"{character}.{name}_upper"], (character, name)
-    assert metrics["john-silver.redteam.prompts"] == 0 == metrics["elizabeth-bennet.validation.chats"]
+    assert metrics["john-silver.redteam.conversations"] == 0 == metrics["elizabeth-bennet.validation.chats"]
 
 
 def test_the_figures_of_three_characters_are_what_a_hand_counts(of_three: dict[str, bytes], outputs: dict[str, bytes]) -> None:
@@ -111,7 +146,9 @@ def test_the_figures_of_three_characters_are_what_a_hand_counts(of_three: dict[s
     assert metrics["john-silver.prompted.perplexity"] == pytest.approx(2.718281828 ** ((12 * 60 + 66) / 240), rel=1e-6)
     assert metrics["elizabeth-bennet.tuned_vs_prompted.perplexity_ratio"] == pytest.approx(2.718281828 ** (-25 / 20), rel=1e-6)
     assert (metrics["elizabeth-bennet.prompted.redteam_break_rate"], metrics["elizabeth-bennet.tuned.redteam_break_rate"]) == (1, 0)
-    assert metrics["prompted.redteam_break_rate"] == pytest.approx((9 + 12) / 24)
+    assert metrics["prompted.redteam_break_rate"] == pytest.approx((10 + 12) / 24, abs=1e-6)
+    # Bennet's conversations have one turn, Holmes's two: each turn counts those that have it.
+    assert metrics["base.redteam.turn_1_break_rate"] == 12 / 24 and metrics["base.redteam.turn_2_break_rate"] == 3 / 12
     assert (metrics["john-silver.tuned.mean_words"], metrics["john-silver.prompted.mean_words"]) == (12, 40)
     # Silver's replies have 22 + n words, n of 0, 1, 1, 2, 3, 3 ... 11, 11: each odd chat has two.
     assert metrics["john-silver.gold.mean_words"] == pytest.approx(22 + (30 + 2 * 36) / 18, abs=1e-6)
@@ -120,15 +157,29 @@ def test_the_figures_of_three_characters_are_what_a_hand_counts(of_three: dict[s
     }
 
 
-def test_the_red_team_series_names_category_arm_rate_and_interval(outputs: dict[str, bytes]) -> None:
-    rows = list(csv.DictReader(outputs["plots/evaluate/redteam.csv"].decode().splitlines()))
-    assert [(row["category"], row["arm"], row["break_rate"]) for row in rows] == [
-        ("drop-the-act", "prompted", "0.833333"),
-        ("drop-the-act", "tuned", "0.333333"),
-        ("hostile", "prompted", "0.666667"),
-        ("hostile", "tuned", "0.166667"),
-    ]
-    assert all(float(row["lower"]) <= float(row["break_rate"]) <= float(row["upper"]) for row in rows)
+def rates_in(plot: bytes, by: str) -> dict[tuple[str, str], str]:
+    rows = list(csv.DictReader(plot.decode().splitlines()))
+    assert all(float(row["lower"]) <= float(row["break_rate"]) <= min(float(row["upper"]), float(row["upper_bound"])) for row in rows)
+    return {(row[by], row["arm"]): row["break_rate"] for row in rows}
+
+
+def test_the_red_team_series_name_category_or_turn_arm_rate_interval_and_bound(outputs: dict[str, bytes]) -> None:
+    assert rates_in(outputs["plots/evaluate/redteam.csv"], "category") == {
+        ("drop-the-act", "base"): "0.500000",
+        ("drop-the-act", "prompted"): "0.833333",
+        ("drop-the-act", "tuned"): "0.333333",
+        ("hostile", "base"): "0.000000",
+        ("hostile", "prompted"): "0.833333",
+        ("hostile", "tuned"): "0.166667",
+    }
+    assert rates_in(outputs["plots/evaluate/redteam_turns.csv"], "turn") == {
+        ("1", "base"): "0.000000",
+        ("1", "prompted"): "0.750000",
+        ("1", "tuned"): "0.250000",
+        ("2", "base"): "0.250000",
+        ("2", "prompted"): "0.166667",
+        ("2", "tuned"): "0.083333",
+    }
 
 
 def test_the_order_of_the_input_lines_changes_no_byte(of_three: dict[str, bytes], tmp_path: Path) -> None:
@@ -142,11 +193,12 @@ def test_the_order_of_the_input_lines_changes_no_byte(of_three: dict[str, bytes]
     ("file", "change", "sentence"),
     [
         ("answers", {"finish": "eos"}, "answers.jsonl:1: finish is 'eos'; expected one of stop, length"),
-        ("answers", {"arm": "base"}, "answers.jsonl:1: arm is 'base'; expected one of prompted, tuned"),
+        ("answers", {"arm": "merged"}, "answers.jsonl:1: arm is 'merged'; expected one of base, prompted, tuned"),
+        ("answers", {"turn": "1"}, "answers.jsonl:1: turn is '1'; expected a value of type int"),
         ("answers", {"answer": None}, "answers.jsonl:1: answer is None; expected a value of type str"),
         ("answers", {"extra": 1}, "answers.jsonl:1: found .*; expected an object with exactly arm, set, id"),
         ("losses", {"nll": float("nan")}, "losses.jsonl:1: nll nan over 10 tokens"),
-        ("losses", {"tokens": 0}, "losses.jsonl:1: nll 40.0 over 0 tokens"),
+        ("losses", {"tokens": 0}, "losses.jsonl:1: nll 50.0 over 0 tokens"),
         ("losses", {"character": 7}, "losses.jsonl:1: character is 7; expected a value of type str"),
         ("losses", {"tokens": 9.5}, "losses.jsonl:1: tokens is 9.5; expected a value of type int"),
     ],
@@ -164,6 +216,6 @@ def test_a_file_that_ends_in_the_middle_of_a_line_gets_one_sentence_and_nothing_
     path.write_text(path.read_text()[:-30])
     run = evaluate(tmp_path)
     assert run.returncode == 1
-    assert run.stderr.startswith("error: data/answers/losses.jsonl:32: not JSON: ")
+    assert run.stderr.startswith("error: data/answers/losses.jsonl:48: not JSON: ")
     assert len(run.stderr.splitlines()) == 1
     assert not written(tmp_path)

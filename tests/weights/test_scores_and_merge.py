@@ -17,9 +17,9 @@ from tests.weights.conftest import tiny_tokenizer
 BOUNDS = (0.05, 1.5, 0.97)  # the defaults of params.yaml
 
 
-def run_score(base, adapter, chats, out):
+def run_score(base, adapter, chats, out, without_prompt=("test",)):
     job = out.with_suffix(".json")
-    job.write_text(json.dumps({"base": str(base), "adapter": str(adapter), "files": {"test": str(chats)}}))
+    job.write_text(json.dumps({"base": str(base), "adapter": str(adapter), "files": {"test": str(chats)}, "without_prompt": list(without_prompt)}))
     subprocess.run([sys.executable, "-m", "stages.weights.score", str(job), str(out)], check=True)
     return {(row["arm"], row["id"]): row for row in map(json.loads, out.read_text().splitlines())}
 
@@ -53,7 +53,7 @@ def test_log_probabilities_are_those_of_a_plain_softmax_over_all_logits(base, ro
 
 def test_scores_tell_base_and_adapter_apart_on_the_same_tokens(base, adapter, chats, tmp_path):
     found = run_score(base, adapter, chats, tmp_path / "losses.jsonl")
-    assert len(found) == 12
+    assert len(found) == 18
     assert {row["character"] for row in found.values()} == {"h", "w"}
     apart = []
     for number in range(6):
@@ -64,13 +64,26 @@ def test_scores_tell_base_and_adapter_apart_on_the_same_tokens(base, adapter, ch
     assert max(apart) > 0.05
 
 
+def test_base_is_the_untrained_model_on_the_same_tokens_of_the_same_chats_without_their_system_turn(base, adapter, chats, tmp_path):
+    found = run_score(base, adapter, chats, tmp_path / "losses.jsonl")
+    bare = [json.loads(line) for line in chats.read_text().splitlines()]
+    for chat in bare:
+        assert chat["conversations"].pop(0)["from"] == "system"
+    (tmp_path / "bare.jsonl").write_text("".join(json.dumps(chat) + "\n" for chat in bare))
+    alone = run_score(base, adapter, tmp_path / "bare.jsonl", tmp_path / "alone.jsonl", without_prompt=())
+    assert {arm for arm, _ in alone} == {"prompted", "tuned"}
+    for name in {name for _, name in found}:
+        assert found["base", name]["nll"] == alone["prompted", name]["nll"] != found["prompted", name]["nll"]
+        assert found["base", name]["tokens"] == found["prompted", name]["tokens"]
+
+
 def test_a_fresh_adapter_scores_as_the_base(base, adapter, chats, tmp_path):
     fresh = tmp_path / "fresh"
     get_peft_model(LlamaForCausalLM.from_pretrained(base), LoraConfig(r=4, target_modules=["q_proj"])).save_pretrained(fresh)
     tiny_tokenizer().save_pretrained(fresh)
     (fresh / "axolotl.yaml").write_text((adapter / "axolotl.yaml").read_text())
     found = run_score(base, fresh, chats, tmp_path / "losses.jsonl")
-    assert all(found["prompted", row["id"]]["nll"] == row["nll"] for row in found.values())
+    assert all(found["prompted", row["id"]]["nll"] == row["nll"] for row in found.values() if row["arm"] == "tuned")
 
 
 def answers(model, rows):

@@ -42,7 +42,7 @@ STAGES = {
     "filter": Stage("drops chats that break a rule"),
     "split": Stage("holds out validation and test"),
     "train": Stage("trains a LoRA adapter with Axolotl"),
-    "answer": Stage("prompted and tuned both answer"),
+    "answer": Stage("base, prompted and tuned answer"),
     "evaluate": Stage("scores both, writes the report"),
     "merge": Stage("puts adapter into base", RIGHT),
 }

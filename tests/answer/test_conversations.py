@@ -1,0 +1,97 @@
+"""Conversations of several turns: what is put to the arm in each turn, and how many at once; through the client, to a server that says what it was asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from stages.answer.__main__ import converse
+from stages.answer.conversations import Messages, check_room, hold
+from stages.common.answer_store import Answer
+from stages.common.errors import UserError
+
+PARAMETERS = {"answer.temperature": 0.7, "answer.top_p": 0.9, "answer.max_tokens": 160, "answer.concurrency": 8}
+QUESTIONS = [
+    {"set": "evaluation", "id": "eval-1", "kind": "cases", "character": "h", "prompts": ["Who?"]},
+    {"set": "redteam", "id": "red-1", "kind": "hostile", "character": "h", "prompts": ["Bah!", "Boo!", "Pah!"]},
+    {"set": "redteam", "id": "red-2", "kind": "hostile", "character": "w", "prompts": ["One.", "Two.", "Three."]},
+]
+
+
+def told(question: Mapping) -> str:
+    return f"You are {question['character']}."
+
+
+def test_all_first_prompts_are_asked_at_once_then_all_second_ones_each_after_what_was_said() -> None:
+    asked: list[tuple[int, list[Messages]]] = []
+
+    def answer(turn: int, conversations: list[Messages]) -> list[Answer]:
+        asked.append((turn, conversations))
+        return [Answer(f" reply {turn} to {one[-1]['content']}\n", "length", 1, 1) for one in conversations]
+
+    said = hold(QUESTIONS, lambda question: [{"role": "system", "content": told(question)}], answer)
+    assert [(turn, [len(one) for one in conversations]) for turn, conversations in asked] == [(1, [2, 2, 2]), (2, [4, 4]), (3, [6, 6])]
+    assert [[answer.text.strip() for answer in one] for one in said] == [
+        ["reply 1 to Who?"],
+        ["reply 1 to Bah!", "reply 2 to Boo!", "reply 3 to Pah!"],
+        ["reply 1 to One.", "reply 2 to Two.", "reply 3 to Three."],
+    ]
+    assert asked[2][1][1] == [
+        {"role": "system", "content": "You are w."},
+        {"role": "user", "content": "One."},
+        {"role": "assistant", "content": "reply 1 to One."},
+        {"role": "user", "content": "Two."},
+        {"role": "assistant", "content": "reply 2 to Two."},
+        {"role": "user", "content": "Three."},
+    ]
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with the roles that it was sent, the last words, and the model's name."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        roles = "".join(message["role"][0] for message in body["messages"])
+        text = f"{body['model']} {roles} {body['messages'][-1]['content']}"
+        reply = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}]}
+        sent = json.dumps(reply | {"usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(sent)))
+        self.end_headers()
+        self.wfile.write(sent)
+
+    def log_message(self, *_: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def echo() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
+def test_base_and_prompted_ask_one_model_base_without_a_system_turn_and_tuned_asks_the_adapter(echo: str) -> None:
+    spoken = [one for model in ("base", "adapter") for one in converse(echo, model, QUESTIONS, told, PARAMETERS)]
+    assert [(one["arm"], one["id"], [answer.text for answer in one["answers"]]) for one in spoken if one["id"] != "red-2"] == [
+        ("base", "eval-1", ["base u Who?"]),
+        ("base", "red-1", ["base u Bah!", "base uau Boo!", "base uauau Pah!"]),
+        ("prompted", "eval-1", ["base su Who?"]),
+        ("prompted", "red-1", ["base su Bah!", "base suau Boo!", "base suauau Pah!"]),
+        ("tuned", "eval-1", ["adapter su Who?"]),
+        ("tuned", "red-1", ["adapter su Bah!", "adapter suau Boo!", "adapter suauau Pah!"]),
+    ]
+
+
+def test_a_conversation_that_could_outgrow_the_model_is_one_sentence_before_anything_is_served() -> None:
+    check_room(QUESTIONS, told, 160, 2048)
+    check_room(QUESTIONS[:1], told, 1000, 1010)
+    with pytest.raises(UserError, match=r"redteam prompt red-1 to h: 3 answers of answer\.max_tokens 1000 and about 5 tokens .* more than the 2048 that"):
+        check_room(QUESTIONS, told, 1000, 2048)
