@@ -26,7 +26,7 @@ SMALL_LEARNING_RATE = (2e-4, 2e-3)  # measured with one of 135M: README.md, The 
 
 # A spike lies above the median of the last SPIKE_LEVEL losses by more than SPIKE_MARGIN nats a token, twice the usual perplexity, and by more than
 # SPIKE_DEVIATIONS of the standard deviation, taken from the median step from one loss to the next of the last SPIKE_WINDOW: neither a trend nor one
-# odd loss moves it. Losses of 8 chats each scatter by 0.2 in the run on record, where none lies more than 0.19 above the median before it. Of
+# odd loss moves it. Losses of 8 chats each scatter by 0.2 in the run on record, where none lies more than 0.17 above the median before it. Of
 # 40,000 drawn so none is a spike (tests/train/test_warning_signs.py), of 40,000 that scatter by 0.3 one.
 SPIKE_FROM, SPIKE_LEVEL, SPIKE_WINDOW, SPIKE_DEVIATIONS, SPIKE_MARGIN = 5, 16, 32, 6.0, 0.75
 
