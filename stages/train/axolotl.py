@@ -40,16 +40,19 @@ def train(config: Path, scratch: Path, launch: Launch, lock: int | None) -> list
         raise UserError(read_json(stopped)["reason"])
     # Axolotl saves and exits 0 on Ctrl-C: only the plugin's mark, written last, says that training reached its end.
     if process.returncode != 0 or not (scratch / "finished.json").exists():
-        if lost := killed(log.read_text(encoding="utf-8", errors="replace")):
-            raise UserError(f"{lost}; the next run goes on from the newest whole checkpoint. The log: {log}")
+        if reason := lost(log.read_text(encoding="utf-8", errors="replace"), launch.hosts):
+            raise UserError(f"{reason}; the next run goes on from the newest whole checkpoint. The log: {log}")
         raise UserError(f"training did not finish (exit status {process.returncode}). The end of {log}:\n{children.last_lines(log)}")
     return lines
 
 
-def killed(log: str) -> str | None:
-    """Which of several processes was killed, by torchrun's report at the end of its log; None where none was."""
-    found = re.search(r"rank +: (\d+) .*\n +exitcode +: -9 ", log)
-    return f"training process {found[1]} was killed (SIGKILL: by hand, or by the kernel for want of memory), and the others were ended" if found else None
+def lost(log: str, hosts: int) -> str | None:
+    """Which of several processes is gone, by the log's report of torchrun and gloo; None where none is."""
+    if found := re.search(r"rank +: (\d+) .*\n +exitcode +: -9 ", log):
+        return f"training process {found[1]} was killed (SIGKILL: by hand, or by the kernel for want of memory), and the others were ended"
+    if hosts > 1 and (found := re.search(r"Connection (?:closed|reset) by peer \[(.+?)\]", log)):
+        return f"the training processes at {found[1]} are gone: that host's stage says why. Start every host again"
+    return None
 
 
 def show(bar: tqdm, lines: list[dict]) -> None:

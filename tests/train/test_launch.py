@@ -10,7 +10,7 @@ import pytest
 
 from stages.common.errors import UserError
 from stages.common.params import load
-from stages.train.axolotl import killed
+from stages.train.axolotl import lost
 from stages.train.launch import Launch, cpu_settings, gpus, launch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -144,7 +144,11 @@ Root Cause (first observed failure):
 """
 
 
-def test_torchruns_report_says_which_process_was_killed() -> None:
-    assert killed(REPORT.format(status=-9, signal=" (SIGKILL)")).startswith("training process 3 was killed")
-    assert killed(REPORT.format(status=1, signal="")) is None
-    assert killed("Traceback (most recent call last):\n") is None
+GONE = "[rank0]: RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer [10.0.0.2]:42161. This is typically caused by"
+
+
+def test_the_log_says_which_process_was_killed_and_which_host_is_gone() -> None:
+    assert lost(REPORT.format(status=-9, signal=" (SIGKILL)"), 1).startswith("training process 3 was killed")
+    assert lost(GONE + REPORT.format(status=1, signal=""), 2).startswith("the training processes at 10.0.0.2 are gone")
+    assert lost(GONE + REPORT.format(status=1, signal=""), 1) is None, "on one host the log has the reason itself"
+    assert lost("Traceback (most recent call last):\n", 2) is None
