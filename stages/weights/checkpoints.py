@@ -8,6 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
+from accelerate.state import AcceleratorState, DistributedType
 from transformers import TrainerCallback
 
 from stages.common.checkpoints import best, mark, whole
@@ -16,6 +17,7 @@ from stages.common.progress_file import eval_losses
 from stages.weights import ranks
 
 NEWEST = 2  # checkpoints that stay beside the best one
+SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED)  # no process has all of the weights
 
 
 class Checkpoints(TrainerCallback):
@@ -54,10 +56,13 @@ class Checkpoints(TrainerCallback):
         if self.patience is not None and evaluations_since_best(state.log_history) >= self.patience:
             control.should_training_stop = True
 
-    def on_save(self, args, state, control, **kwargs):
+    def on_save(self, args, state, control, model=None, **kwargs):
+        checkpoint = self.folder / f"checkpoint-{state.global_step}"
+        if args.should_save and not state.is_world_process_zero and AcceleratorState().distributed_type not in SHARDED:
+            model.save_pretrained(checkpoint)  # Axolotl leaves the weights to rank 0; a host without them could not go on
         ranks.wait_for_all()  # each writes files of its own into the checkpoint
         if args.should_save:  # one process on each host
-            mark(self.folder / f"checkpoint-{state.global_step}")
+            mark(checkpoint)
             prune(self.folder, eval_losses(state.log_history))
 
 
@@ -87,7 +92,8 @@ def newest_of_all(folder: Path) -> Path | None:
 
     What this host has of later steps is removed. Gives up where the processes do not train the same: `folder` is named after all that a run depends on.
     """
-    names, steps = zip(*ranks.each((folder.name, sorted(whole(folder)))), strict=True)
+    here = [step for step, path in whole(folder).items() if (path / "adapter_model.safetensors").exists()]  # shards of several hosts have it on one alone
+    names, steps = zip(*ranks.each((folder.name, here)), strict=True)
     if len(set(names)) > 1:
         give_up(
             folder, f"the hosts do not train the same ({', '.join(sorted(set(names)))}): parameters, precision, base, data or requirements/train.txt differ"

@@ -70,3 +70,12 @@ def test_torchruns_report_says_which_process_was_killed() -> None:
     told = cause(1, REPORT.format(status=-9, signal=" (SIGKILL)"), ROOM, 512 << 20)
     assert told is not None and told.startswith("its process 3, and with it the others, was killed by the kernel (SIGKILL)")
     assert cause(1, REPORT.format(status=1, signal=""), ROOM, 512 << 20) is None
+
+
+GONE = "[rank0]: RuntimeError: [gloo/transport/tcp/pair.cc:553] Connection closed by peer [10.0.0.2]:42161. This is typically caused by"
+
+
+def test_a_host_that_is_gone_is_named_by_the_others() -> None:
+    told = cause(1, GONE + REPORT.format(status=1, signal=""), ROOM, 512 << 20, hosts=2)
+    assert told is not None and told.startswith("the training processes at 10.0.0.2 are gone")
+    assert cause(1, GONE + REPORT.format(status=1, signal=""), ROOM, 512 << 20) is None, "on one host the log has the reason itself"

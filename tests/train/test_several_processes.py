@@ -160,18 +160,38 @@ def network() -> Iterator[list[str]]:
         yield names
 
 
+def start(hosts: list[Host], stack: ExitStack) -> list[subprocess.Popen]:
+    return [stack.enter_context(host.stage()) for host in hosts]
+
+
 @pytest.mark.network
-def test_two_hosts_train_to_the_same_end_as_one_with_two_processes(undisturbed: Host, tiny_base: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_two_hosts_train_to_the_same_end_as_one_with_two_processes_even_where_one_is_lost_on_the_way(
+    undisturbed: Host,
+    tiny_base: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
     with network() as names, ExitStack() as stack:
         hosts = []
         for number, name in enumerate(names):
             surroundings = {"PET_NODE_RANK": str(number), "PET_MASTER_ADDR": ADDRESSES[0], "GLOO_SOCKET_IFNAME": "host"}
             hosts.append(Host(tmp_path / str(number), tiny_base, name, **surroundings))
             hosts[-1].project.set("train.hosts", 2)
-        stages = [stack.enter_context(host.stage()) for host in hosts]
+
+        stages = start(hosts, stack)
+        hosts[0].wait_for(10, stages[0])
+        os.kill(workers(stages[1])[0], signal.SIGKILL)
+        killed = time.monotonic()
+        errors = [process.communicate(timeout=60)[1] for process in stages]
+        print(f"{time.monotonic() - killed:.1f} seconds from the kill to the end on both hosts")
+        assert [process.returncode for process in stages] == [1, 1]
+        assert f"error: training did not finish: the training processes at {ADDRESSES[1]} are gone" in errors[0]
+        assert "error: training process 1 was killed" in errors[1]
+
+        stages = start(hosts, stack)
         for process in stages:
             said, errors = process.communicate(timeout=400)
             assert process.returncode == 0, errors[-3000:]
+            assert "goes on from step" in said
     assert "host 1 has done its part" in said
     same(undisturbed, hosts[0], 1e-4)
     assert (hosts[0].project.folder / "models/adapter/adapter_model.safetensors").exists()
