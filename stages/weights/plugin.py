@@ -19,6 +19,7 @@ from stages.weights.checkpoints import Checkpoints, give_up
 from stages.weights.cpu_attention import use_two_products
 from stages.weights.cpu_training import drop_mask_of_padding_behind, keep_labelled_logits, quicken_dropout
 from stages.weights.epoch_order import order_by_epoch
+from stages.weights.heap import GiveBack
 from stages.weights.progress import Progress
 
 
@@ -49,7 +50,8 @@ class DramatisPlugin(BasePlugin):
     def add_callbacks_post_trainer(self, cfg, trainer):
         folder = Path(cfg.output_dir)
         self.checkpoints = Checkpoints(folder, terms(folder)["patience"])
-        return [Progress(folder / "progress.jsonl"), self.checkpoints]
+        ours = [Progress(folder / "progress.jsonl"), self.checkpoints]
+        return ours if torch.cuda.is_available() else [*ours, GiveBack()]
 
     def post_trainer_create(self, cfg, trainer):
         folder = Path(cfg.output_dir)
