@@ -8,21 +8,20 @@ machine that does nothing else.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import os
 import sys
 from pathlib import Path
 
 from benchmarks.process_tree import Cost, measure
+from benchmarks.train_speed import ALONE, terms
 from stages.common import base_models, environments
 from stages.common.chats import read
 from stages.common.errors import UserError, run
-from stages.common.files import read_json
+from stages.common.files import read_json, write_json
 from stages.common.params import load
 from stages.filter.context import Context
 from stages.train.__main__ import BASE, SPLITS, cpu_flags, write_yaml
-from stages.train.axolotl import command, cpu_settings
 from stages.train.config import precision, render
 from tools.plan.chat_lengths import chat_tokens
 from tools.plan.machine import here
@@ -52,11 +51,11 @@ def config(changed: dict, steps: int, scratch: Path) -> dict:
 
 def trained(rendered: dict, scratch: Path) -> Cost:
     """A real run."""
-    (scratch / "terms.json").write_text(json.dumps({"chats": {name: len(read(path)) for name, path in SPLITS.items()}, "patience": None}))
+    write_json(scratch / "terms.json", terms())
     write_yaml(scratch / "axolotl.yaml", rendered)
-    variables = environments.silent(PYTHONPATH=os.getcwd(), **cpu_settings())
+    variables = environments.silent(PYTHONPATH=os.getcwd(), **ALONE.environment())
     changed = [f"{name}={value}" for name, value in variables.items() if os.environ.get(name) != value]
-    return measure(["env", "-C", os.getcwd(), *changed, *command(scratch / "axolotl.yaml", False)], scratch)
+    return measure(["env", "-C", os.getcwd(), *changed, *ALONE.command(environments.python("train"), scratch / "axolotl.yaml")], scratch)
 
 
 def line(name: str, plan: Plan, cost: Cost) -> tuple[str, float]:

@@ -49,9 +49,13 @@ def our_config(out: Path, steps: int) -> dict:
     return {name: value for name, value in config.items() if name not in ("eval_steps", "save_steps", "warmup_ratio")} | {"save_strategy": "no"}
 
 
+def terms(project: Path = Path()) -> dict:
+    """What the stage tells our plugin (terms.json), for one process."""
+    return {"chats": {name: len(read(project / path)) for name, path in SPLITS.items()}, "patience": None, "processes": 1, "served": BASE}
+
+
 def ours(out: Path, steps: int) -> list[str]:
-    handed = {name: len(read(path)) for name, path in SPLITS.items()}
-    write_json(out / "terms.json", {"chats": handed, "patience": None, "processes": 1, "served": BASE})
+    write_json(out / "terms.json", terms())
     write_yaml(out / "axolotl.yaml", our_config(out, steps))
     return ALONE.command(environments.python("train"), out / "axolotl.yaml")
 

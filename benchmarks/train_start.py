@@ -21,12 +21,12 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from stages.common import chats, environments
+from benchmarks.train_speed import ALONE, terms
+from stages.common import environments
 from stages.common.errors import UserError, run
 from stages.common.files import write_json
 from stages.common.progress_file import read
-from stages.train.__main__ import SPLITS, write_yaml
-from stages.train.launch import Launch
+from stages.train.__main__ import write_yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -71,17 +71,13 @@ def by_hand(folder: Path, scratch: Path) -> float:
     """Axolotl on the config that the stage left beside the adapter; its paths stand for the clone's own."""
     config = YAML(typ="safe", pure=True).load(folder / "models" / "adapter" / "axolotl.yaml")
     config |= {"output_dir": str(scratch), "dataset_prepared_path": str(scratch / "prepared")}
-    write_json(
-        scratch / "terms.json",
-        {"chats": {name: len(chats.read(folder / path)) for name, path in SPLITS.items()}, "patience": None, "processes": 1, "served": "models/base"},
-    )
+    write_json(scratch / "terms.json", terms(folder))
     write_yaml(scratch / "axolotl.yaml", config)
     with open(scratch / "log.txt", "w") as log:
-        alone = Launch("accelerate", 1, 1, 0, gpu=False)
-        env = environments.silent(PYTHONPATH=str(folder), **alone.environment())
+        env = environments.silent(PYTHONPATH=str(folder), **ALONE.environment())
         return seconds(
             lambda: (
-                subprocess.run(alone.command(environments.python("train"), scratch / "axolotl.yaml"), cwd=folder, env=env, stdout=log, stderr=log).returncode
+                subprocess.run(ALONE.command(environments.python("train"), scratch / "axolotl.yaml"), cwd=folder, env=env, stdout=log, stderr=log).returncode
             )
         )
 
