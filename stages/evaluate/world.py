@@ -7,7 +7,7 @@ know he "deflected", "invented" or "broke" character over. Whoever says nothing 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.common import in_character
@@ -49,14 +49,14 @@ def row(question: Mapping, answers: Mapping[str, str], name: str) -> Row:
     return Row(question, answers, {arm: verdict(question, answer, name) for arm, answer in answers.items()})
 
 
-def score(rows: Sequence[Row], confidence: float) -> dict[str, Estimate | int]:
+def score(rows: Sequence[Row], confidence: float) -> dict[str, Estimate | float]:
     """The figures of rows that all have the same arms, by their names in metrics/evaluate.json.
 
-    ARM.world_VERDICT_rate with Wilson's interval, of the questions of the verdict's kind; the same by topic, ARM.world_VERDICT_rate.TOPIC; and tuned_vs_ARM.world_VERDICT_rate, tuned's rate
-    minus the other arm's over the same questions. world.facts and world.unknowables count questions. A rate of nothing is left out. `chance` has one figure more.
+    ARM.world_VERDICT_rate with Wilson's interval, of the questions of the verdict's kind; the same by topic, ARM.world_VERDICT_rate.TOPIC; tuned_vs_ARM.world_VERDICT_rate, tuned's
+    rate minus another arm's over the same questions; and ARM.world_chance_rate, see `chance`. world.facts and world.unknowables count questions. A rate of nothing is left out.
     """
     arms = list(rows[0].verdicts) if rows else []
-    result: dict[str, Estimate | int] = {f"world.{kind}s": sum(row.question["kind"] == kind for row in rows) for kind in VERDICTS}
+    result: dict[str, Estimate | float] = {f"world.{kind}s": sum(row.question["kind"] == kind for row in rows) for kind in VERDICTS}
     for kind, verdicts in VERDICTS.items():
         own = [row for row in rows if row.question["kind"] == kind]
         if not own:
@@ -72,19 +72,19 @@ def score(rows: Sequence[Row], confidence: float) -> dict[str, Estimate | int]:
                 for name in verdicts:
                     found = [[row.verdicts[which] == name for row in own] for which in (arm, "tuned")]
                     result[f"tuned_vs_{arm}.world_{name}_rate"] = paired_difference(*found, confidence)
-    return result
+    return result | chance(rows)
 
 
 def _rate(rows: Sequence[Row], arm: str, name: str, confidence: float) -> Estimate:
     return wilson(sum(row.verdicts[arm] == name for row in rows), len(rows), confidence)
 
 
-def by_character(rows: Sequence[Row], confidence: float) -> dict[str, dict[str, Estimate | int]]:
+def by_character(rows: Sequence[Row], confidence: float) -> dict[str, dict[str, Estimate | float]]:
     """The same figures for each character alone, in alphabetical order."""
     return {name: score([row for row in rows if row.question["character"] == name], confidence) for name in sorted({row.question["character"] for row in rows})}
 
 
-def chance(rows: Iterable[Row]) -> dict[str, float]:
+def chance(rows: Sequence[Row]) -> dict[str, float]:
     """ARM.world_chance_rate: how often an arm would be correct, had its answers been given to other questions.
 
     The mean over all pairs of an answer to a fact and another question of the same character and topic that shares no accepted form: what rambling, lists of names and
@@ -95,7 +95,11 @@ def chance(rows: Iterable[Row]) -> dict[str, float]:
     lucky, pairs = Counter(), Counter()
     for place, answered in enumerate(facts):
         for other, asked in enumerate(facts):
-            if other != place and forms[place].isdisjoint(forms[other]) and all(answered.question[key] == asked.question[key] for key in ("character", "topic")):
+            if (
+                other != place
+                and forms[place].isdisjoint(forms[other])
+                and all(answered.question[key] == asked.question[key] for key in ("character", "topic"))
+            ):
                 for arm, answer in answered.answers.items():
                     pairs[arm] += 1
                     lucky[arm] += claims(answer, asked.question["accepted"])
