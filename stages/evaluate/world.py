@@ -95,11 +95,7 @@ def chance(rows: Sequence[Row]) -> dict[str, float]:
     lucky, pairs = Counter(), Counter()
     for place, answered in enumerate(facts):
         for other, asked in enumerate(facts):
-            if (
-                other != place
-                and forms[place].isdisjoint(forms[other])
-                and all(answered.question[key] == asked.question[key] for key in ("character", "topic"))
-            ):
+            if forms[place].isdisjoint(forms[other]) and all(answered.question[key] == asked.question[key] for key in ("character", "topic")):
                 for arm, answer in answered.answers.items():
                     pairs[arm] += 1
                     lucky[arm] += claims(answer, asked.question["accepted"])

@@ -37,6 +37,8 @@ MOON = {
         "My\u00adcroft.",
         "It was not Moran but Mycroft.",
         "No, it was Mycroft.",
+        "It was not old Colonel Moran but Mycroft.",
+        "I could not go and Mycroft went.",
         "It was Moran. No: Mycroft.",
         "Moran? Never. Mycroft.",
         "Moran and Mycroft.",
