@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from stages.common.chats import normal_words
+from stages.common.repeated_runs import RUN
 from stages.filter.passages import Span, places
-from stages.filter.repetition import RUN
 from stages.filter.wreckage import wrecks
 
 WORD = re.compile(r"[^\W_]+")

@@ -21,10 +21,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence, Set
 
 from stages.common.chats import normal
+from stages.common.repeated_runs import RUN, repeated_share
 from stages.filter.talk import Drop, Limits, Talk
 
-RUN = 5
-"""Words in the runs of which a repeated one counts as repetition; a phrase of four that comes back is style."""
 LOOP = 0.25
 """Share of a reply's words that one short phrase may take when it stands three times or more; Gopher: 0.16 to 0.20 from the second time on; the gold's largest is 0.176."""
 SHORT = 4
@@ -116,15 +115,6 @@ def loop_share(words: Sequence[str], times: int = 3) -> float:
         places = {start + offset for start, gram in enumerate(grams) if gram == most for offset in range(size)}
         largest = max(largest, len(places) / len(words))
     return largest
-
-
-def repeated_share(words: Sequence[str], size: int = RUN) -> float:
-    """The share of words that lie in n-grams of `size` words which occur more than once: Gopher's duplicate n-gram fraction, over words instead of characters."""
-    grams = list(zip(*(words[start:] for start in range(size)), strict=False))
-    if len(set(grams)) == len(grams):
-        return 0.0
-    counts = Counter(grams)
-    return len({i + k for i, gram in enumerate(grams) if counts[gram] > 1 for k in range(size)}) / len(words)
 
 
 def overlap(left: Sequence[str], right: Sequence[str]) -> float:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log, sqrt
+
+from stages.common.distinct import distinct
+from stages.common.whole_words import words_of
 
 # Fixed bins, so that two runs can be laid over each other; the last one is open. 120 words is filter.max_words.
 BIN_WORDS = 10
 LAST_BIN = 120
 EDGES = tuple(range(0, LAST_BIN + 1, BIN_WORDS))
 
-# Linear: one class, one quantifier. An apostrophe belongs to the word ("don't"), a quotation mark around it is taken off after.
-WORD = re.compile(r"[\w'’]+")
 PRIOR_WORDS = 1000
 # Distinct-n settles long before a sample of 5,000 chats is read (1 million words: 6 s, 250 MB), word rates a little later.
 VARIETY_WORDS = 200_000
@@ -74,22 +74,13 @@ def variety(before: Sequence[str], after: Sequence[str]) -> Variety | None:
     words = min(sum(map(len, replies)) for replies in drawn)
     if not words:
         return None
-    one, other = (distinct(_first(replies, words)) for replies in drawn)
+    one, other = (_distinct(_first(replies, words)) for replies in drawn)
     return Variety(words, one, other)
 
 
-def distinct(replies: Sequence[Sequence[str]]) -> tuple[float, float, float]:
-    """Distinct-n of replies as words, n from 1 to 3: different n-grams over all n-grams, none across two replies; 1.0 where there is no n-gram.
-
-    Li et al. 2016, A Diversity-Promoting Objective Function for Neural Conversation Models (arXiv:1510.03055).
-    """
-    found = []
-    for size in (1, 2, 3):
-        # Hashes instead of tuples: a quarter of the memory, and a collision in 64 bits is less likely than a fault of the machine.
-        different = {hash(gram) for words in replies for gram in zip(*(words[start:] for start in range(size)), strict=False)}
-        grams = sum(max(0, len(words) - size + 1) for words in replies)
-        found.append(len(different) / grams if grams else 1.0)
-    return found[0], found[1], found[2]
+def _distinct(replies: Sequence[Sequence[str]]) -> tuple[float, float, float]:
+    one, two, three = (1.0 if (found := distinct(replies, size)) is None else found for size in (1, 2, 3))
+    return one, two, three
 
 
 def overused(here: Sequence[str], gold: Sequence[str], limit: int = 30) -> list[Overused]:
@@ -114,11 +105,6 @@ def overused(here: Sequence[str], gold: Sequence[str], limit: int = 30) -> list[
         if surprise > SURE:
             found.append((-surprise, word, Overused(word, 1000 * count / many, 1000 * other[word] / few, ours / all_ours / (theirs / all_theirs))))
     return [told for _, _, told in sorted(found, key=lambda one: one[:2])[:limit]]
-
-
-def words_of(reply: str) -> list[str]:
-    """The words of a reply without case; "don't" is one word, however its apostrophe is written."""
-    return [word for run in WORD.findall(reply.replace("’", "'").casefold()) if (word := run.strip("'"))]
 
 
 def _drawn(replies: Sequence[str], words: int) -> list[list[str]]:

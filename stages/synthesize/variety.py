@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stages.common.chats import normal, spoken
+from stages.common.distinct import distinct as share_of_different
 from stages.synthesize.draws import LENGTHS, Draw, Product
 
 
@@ -29,13 +30,9 @@ def coverage(drawn: Sequence[Draw], product: Product) -> dict[str, float]:
 
 
 def distinct(chats: Sequence[dict]) -> dict[str, float]:
-    """Distinct-n of the character's words, n from 1 to 3: different n-grams over all n-grams (Li et al. 2016, arXiv:1510.03055). It falls with the amount of text."""
+    """Distinct-n of the character's words, n from 1 to 3, 0.0 where there is no n-gram."""
     replies = [normal(reply).split() for chat in chats for reply in spoken(chat, "gpt")]
-    found = {}
-    for n in (1, 2, 3):
-        different = {gram for words in replies for gram in zip(*(words[start:] for start in range(n)), strict=False)}
-        found[f"distinct_{n}"] = _share(len(different), sum(max(0, len(words) - n + 1) for words in replies))
-    return found
+    return {f"distinct_{n}": round(share_of_different(replies, n) or 0.0, 6) for n in (1, 2, 3)}
 
 
 def _share(part: int, whole: int) -> float:

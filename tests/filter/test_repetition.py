@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from stages.common.chats import normal
 from stages.common.files import read_jsonl
-from stages.filter.repetition import LOOP, across_turns, asked_again, in_reply, loop_share, overlap, repeated_lines, repeated_share
+from stages.common.repeated_runs import repeated_share
+from stages.filter.repetition import LOOP, across_turns, asked_again, in_reply, loop_share, overlap, repeated_lines
 from stages.filter.talk import Drop
 from tests.chats import make_chat, prose
 from tests.filter.rules import drop, limits, talk

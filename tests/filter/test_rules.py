@@ -7,7 +7,8 @@ import random
 import pytest
 
 from stages.common.chats import normal, words
-from stages.filter.repetition import overlap, repeated_share
+from stages.common.repeated_runs import repeated_share
+from stages.filter.repetition import overlap
 from stages.filter.rules import judge
 from stages.filter.talk import Drop
 from tests.chats import make_chat, prose

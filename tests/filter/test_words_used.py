@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stages.common.distinct import distinct
+from stages.common.whole_words import words_of
 from stages.filter import words_used
-from stages.filter.words_used import EDGES, distinct, lengths, overused, variety, words_of
+from stages.filter.words_used import EDGES, lengths, overused, variety
 
 COMMON = "the of and to in that it was his he with as for had you not be on at by which".split()
 
@@ -34,18 +36,13 @@ def test_without_a_reply_there_are_no_lengths_no_variety_and_no_words() -> None:
     assert overused([], ["Words."]) == overused(["Words."], []) == []
 
 
-def test_distinct_n_counts_different_n_grams_and_none_across_two_replies() -> None:
-    assert distinct([["a", "b", "a", "b"], ["a", "b"]]) == (2 / 6, 2 / 4, 1.0)
-    assert distinct([["a"], ["b"]]) == (1.0, 1.0, 1.0)
-
-
 def test_variety_is_measured_in_equally_many_words_so_that_dropping_chats_at_random_changes_nothing() -> None:
     before = drawn(4000, 1)
     found = variety(before, before[::4])
     assert found is not None
     assert found.words == 40 * 1000
     assert found.after == pytest.approx(found.before, abs=0.01)
-    assert distinct([words_of(reply) for reply in before])[2] < found.before[2] - 0.1  # of all of them it would not have been
+    assert distinct([words_of(reply) for reply in before], 3) < found.before[2] - 0.1  # of all of them it would not have been
 
 
 def test_variety_rises_when_copies_go() -> None:
