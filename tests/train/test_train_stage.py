@@ -2,45 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from stages.common import environments
 from tests.chats import jsonl, make_chat, prose
 from tests.pages import words_of
 from tests.project import ROOT, Project
+from tests.tiny_base import tiny_base  # noqa: F401
 
 pytestmark = pytest.mark.slow
-# pytest, which the model's module imports, is not in the training environment.
-MAKE = (
-    f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r}); from tests.weights.conftest import tiny_model, tiny_tokenizer; "
-    "tiny_model().save_pretrained(sys.argv[1]); tiny_tokenizer().save_pretrained(sys.argv[1])"
-)
 FAULTS = {  # what `axolotl` in params.yaml says, and what the stage finds
-    "template": ({"chat_template": "alpaca"}, "would be trained as '", "by the chat template that serving uses; take what changes the template"),
     "inputs": ({"train_on_inputs": True}, "'Y' (id 59), of turn 1 (system), would be trained; expected the character's words"),
     "stop": (
         {"special_tokens": {"eos_token": "<|endoftext|>"}},
         "'<|im_end|>' (id 2), which ends turn 3 (gpt), would not be trained: the character would never",
     ),
 }
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """models/base of a tiny model, as the base stage leaves it."""
-    folder = tmp_path_factory.mktemp("base")
-    subprocess.run([environments.python("train"), "-c", MAKE, str(folder)], cwd=ROOT, env=environments.silent(), check=True, capture_output=True)
-    (folder / "manifest.json").write_text(json.dumps({"kind": "folder", "reference": "./tiny", "revision": None, "weights": {}}))
-    return folder
 
 
 def lay_out(folder: Path, base: Path, **axolotl: object) -> Project:
@@ -65,11 +48,11 @@ def start(project: Project) -> subprocess.Popen[str]:
 
 
 @pytest.fixture(scope="module")
-def said(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Project, int, str]]]:
-    """(project, exit status, stderr) of a run that is well but cannot write its plots, and of one for each fault; all side by side."""
-    projects = {name: lay_out(tmp_path_factory.mktemp(name) / "project", base, **axolotl) for name, (axolotl, *_) in FAULTS.items()}
-    projects["well"] = lay_out(tmp_path_factory.mktemp("well") / "project", base)
-    (projects["well"].folder / "plots/train/checkpoints.csv").mkdir(parents=True)
+def said(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Project, int, str]]]:  # noqa: F811
+    """(project, exit status, stderr) of a run that is well but cannot write its page, and of one for each fault; all side by side."""
+    projects = {name: lay_out(tmp_path_factory.mktemp(name) / "project", tiny_base, **axolotl) for name, (axolotl, *_) in FAULTS.items()}
+    projects["well"] = lay_out(tmp_path_factory.mktemp("well") / "project", tiny_base)
+    (projects["well"].folder / "reports/tokens.html").mkdir(parents=True)
     with ExitStack() as stack:
         runs = {name: stack.enter_context(start(project)) for name, project in projects.items()}
         yield {
@@ -83,7 +66,7 @@ def said(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
 def test_what_would_not_be_trained_as_it_is_served_is_refused_in_one_sentence(said: dict, name: str) -> None:
     project, status, errors = said[name]
     assert status == 1
-    (sentence,) = [line for line in errors.splitlines() if not line.startswith(("train:", "\r")) and "step/s" not in line and line.strip()]
+    (sentence,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert sentence.startswith("error: data/splits/train.jsonl:1 (sherlock-holmes-gold-"), errors
     assert all(part in sentence for part in FAULTS[name][1:]), sentence
     assert "(9 more chats have a fault)" in sentence
@@ -92,8 +75,8 @@ def test_what_would_not_be_trained_as_it_is_served_is_refused_in_one_sentence(sa
 
 def test_the_page_shows_the_chat_also_where_an_earlier_run_trained_to_the_end_and_was_lost(said: dict) -> None:
     project, status, errors = said["well"]
-    assert status == 1 and "checkpoints.csv" in errors
-    (project.folder / "plots/train/checkpoints.csv").rmdir()
+    assert status == 1 and "tokens.html" in errors
+    (project.folder / "reports/tokens.html").rmdir()
     again = start(project)
     _, errors = again.communicate(timeout=60)
     assert again.returncode == 0, errors
