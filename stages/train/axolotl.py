@@ -51,23 +51,24 @@ def train(config: Path, scratch: Path, launch: Launch, lock: int | None, signs: 
     stopped.unlink(missing_ok=True)
     command = launch.command(environments.python("train"), config)
     told: set[str] = set()
+    writes = launch.host == 0  # another host has no outs
     with (
         open(log, "wb") as output,
         children.child(command, environments.silent(**launch.environment()), output, GRACE_SECONDS, lock) as process,
         tqdm(unit="step", desc="train", dynamic_ncols=True) as bar,
     ):
         lines: list[dict] = []
-        show(bar, lines)  # DVC has removed the files of the run before, and whoever looks now is to find some
+        show(bar, lines, writes)  # DVC has removed the files of the run before, and whoever looks now is to find some
         used = 0
         warn(signs(lines, ended=False), told, output)
         while process.poll() is None:
             time.sleep(POLL_SECONDS)
             used = max(used, resident(process.pid))
             if (found := read(watched)) != lines:
-                show(bar, lines := found)
+                show(bar, lines := found, writes)
                 warn(signs(lines, ended=False), told, output)
         lines = read(watched)
-        show(bar, lines)  # the last evaluation is logged after the last step
+        show(bar, lines, writes)  # the last evaluation is logged after the last step
         warn(signs(lines, ended=(scratch / "finished.json").exists()), told, output)
     if stopped.exists():
         raise UserError(read_json(stopped)["reason"])
@@ -92,13 +93,13 @@ def warn(signs: Iterable[Sign], told: set[str], log: BinaryIO) -> None:
             log.flush()
 
 
-def show(bar: tqdm, lines: list[dict]) -> None:
-    """Move the bar to the last step and write the curves so far; without a line, their heads."""
+def show(bar: tqdm, lines: list[dict], writes: bool = True) -> None:
+    """Move the bar to the last step and, where this host has the outs, write the curves so far; without a line, their heads."""
     if lines:
         bar.total = lines[-1]["steps"]
         losses = [line["loss"] for line in lines if "loss" in line]
         evals = [line["eval_loss"] for line in lines if "eval_loss" in line]
         bar.set_postfix({k: f"{v[-1]:.3f}" for k, v in (("loss", losses), ("eval", evals)) if v}, refresh=False)
         bar.update(lines[-1]["step"] - bar.n)
-    for path, text in progress.plots(lines).items():
+    for path, text in progress.plots(lines).items() if writes else ():
         write_text(path, text)

@@ -101,8 +101,7 @@ def test_no_prompt_shares_eight_words_in_a_row_with_the_gold_or_another_prompt()
     scenarios = [" ".join(filter(None, (entry.get("visitor"), entry["situation"]))) for entry in read_yaml(PROMPTS / "scenarios.yaml")]
     elsewhere = [turn["value"] for turns in GOLD.values() for turn in turns] + scenarios
     for question in OTHERS:
-        prompt = question["prompt"]
-        elsewhere += [prompt] if isinstance(prompt, str) else [turn for turn in prompt if isinstance(turn, str)]
+        elsewhere += question.get("prompts") or [question["prompt"]]
     known = set().union(*(runs(text, 8) for text in elsewhere))
     assert [question["id"] for question in WORLD if runs(question["prompt"], 8) & known] == []
     own = Counter(run for question in WORLD for run in runs(question["prompt"], 8))

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, RandomSampler
 
 from stages.weights.epoch_order import order_by_epoch
 
+STATE = SimpleNamespace(epoch=0.0)  # a trainer's: how far it is, in epochs
 LENGTHS = [10 + 7 * (number % 5) for number in range(40)]
 
 
@@ -35,7 +36,9 @@ def no_collection(monkeypatch: pytest.MonkeyPatch) -> None:
 def loader(seed: int = 42) -> DataLoader:
     """A trainer's data loader as Axolotl and accelerate make it, with sample packing."""
     chats = Chats()
-    trainer = SimpleNamespace(_get_train_sampler=lambda: MultipackBatchSampler(RandomSampler(chats), 1, 64, LENGTHS, bin_size=100, num_processes=1))
+    trainer = SimpleNamespace(state=STATE, args=SimpleNamespace(world_size=1))
+    trainer._get_train_sampler = lambda: MultipackBatchSampler(RandomSampler(chats), 1, 64, LENGTHS, bin_size=100, num_processes=1)
+    STATE.epoch = 0.0
     order_by_epoch(trainer, seed)
     sampler = trainer._get_train_sampler()
     len(sampler)  # Axolotl counts before it trains
@@ -44,6 +47,7 @@ def loader(seed: int = 42) -> DataLoader:
 
 def epoch(data: DataLoader, number: int, after: int = 0) -> list[list[int]]:
     """The packed rows of an epoch, from the one after so many."""
+    STATE.epoch = number + (0.3 if after else 0.0)
     rest = skip_first_batches(data, after) if after else data
     rest.set_epoch(number)
     return [row for row in rest]

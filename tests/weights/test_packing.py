@@ -31,7 +31,7 @@ def test_packed_chats_are_all_trained_and_kept_apart(base, tmp_path):
     params = {**load("train", ROOT), "sample_packing": True, "sequence_len": 256, "micro_batch_size": 4, "gradient_accumulation_steps": 8, "num_epochs": 1}
     config = render(params, str(base), str(tmp_path), bf16=False, gpu=False)
     (tmp_path / "axolotl.yaml").write_text(yaml.safe_dump(config))
-    (tmp_path / "terms.json").write_text(json.dumps({"chats": {"train": CHATS, "validation": 3}, "patience": None}))
+    (tmp_path / "terms.json").write_text(json.dumps({"chats": {"train": CHATS, "validation": 3}, "patience": None, "processes": 1, "served": str(base)}))
     command = [sys.executable, "-m", "axolotl.cli.train", str(tmp_path / "axolotl.yaml")]
     environment = silent(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1")
     done = subprocess.run(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
