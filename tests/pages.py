@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from base64 import b64encode
+from hashlib import sha256
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -39,6 +41,15 @@ def loads_nothing(html: str) -> None:
         assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
         assert (attributes.get("href") or "#").startswith("#"), attributes
     assert not re.search(r"url\(|@import", html)
+
+
+def runs_nothing(html: str) -> None:
+    """Fails where the page has a script, or where its policy lets anything but its own one style sheet in."""
+    (policy,) = [a["content"] for tag, a in elements(html) if tag == "meta" and a.get("http-equiv") == "Content-Security-Policy"]
+    (style,) = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    digest = b64encode(sha256(style.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    assert "script" not in {tag for tag, _ in elements(html)}
 
 
 def chromium() -> str:
