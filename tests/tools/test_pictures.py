@@ -96,7 +96,7 @@ def test_what_people_bring_points_to_its_first_readers():
         ("data/words", "filter"): [["data/words/anachronisms.yaml", "data/words/slop.yaml"]],
         ("data/replay", "split"): [["data/replay"]],
         ("base model", "base"): [["base_model"]],
-        ("data/prompts", "answer"): [["data/prompts/evaluation.jsonl", "data/prompts/redteam.jsonl"]],
+        ("data/prompts", "answer"): [[f"data/prompts/{name}.jsonl" for name in ("evaluation", "plain", "redteam", "world")]],
     }
 
 
