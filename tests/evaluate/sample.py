@@ -111,8 +111,8 @@ def records() -> dict[str, list[dict]]:
         "data/answers/answers.jsonl": answers,
         "data/answers/plain.jsonl": plainly(10, 4, PLAIN),
         "data/answers/losses.jsonl": losses,
-        "data/prompts/plain.jsonl": PLAIN,
-        "data/prompts/world.jsonl": WORLD,
+        "data/prompts/plain.jsonl": list(PLAIN),
+        "data/prompts/world.jsonl": list(WORLD),
         "data/splits/train.jsonl": [chat(n + 100, [f"Lines {'of ' * (n + 2)}training."]) for n in range(4)],
         "data/splits/test.jsonl": chats,
     }
@@ -141,8 +141,8 @@ def three_characters() -> dict[str, list[dict]]:
 
 
 def as_shipped() -> dict[str, list[dict]]:
-    """As many answers as `answer.limit` as shipped makes, of Holmes. Tuned has his training lines by heart, prompted speaks as Bennet does, base as nobody; Bennet and Silver take no part."""
-    holmes, bennet = CHATS["sherlock-holmes"], list(chain.from_iterable(CHATS["elizabeth-bennet"][60:]))
+    """As many answers as `answer.limit` as shipped makes, of Holmes. Tuned has his training lines by heart, prompted speaks as Silver does, base as nobody; Bennet and Silver take no part."""
+    holmes, silver = CHATS["sherlock-holmes"], list(chain.from_iterable(CHATS["john-silver"][60:]))
     test = [chat(n, replies) for n, replies in enumerate(holmes[:32])]
     train = [chat(n, replies) for n, replies in enumerate(holmes[32:], start=100)]
     lines = {
@@ -152,7 +152,7 @@ def as_shipped() -> dict[str, list[dict]]:
                 * 4
             ]
         ),
-        "prompted": cycle(bennet),
+        "prompted": cycle(silver),
         "tuned": cycle(chain.from_iterable(holmes[32:])),
     }
     world = read_jsonl(ROOT / "data/prompts/world.jsonl")
@@ -165,7 +165,7 @@ def as_shipped() -> dict[str, list[dict]]:
     losses += [loss(arm, "validation", f"v{n}", 400.0 - 20 * place, 100) for n in range(18) for place, arm in enumerate(ARMS)]
     return {
         "data/answers/answers.jsonl": answers,
-        "data/answers/plain.jsonl": plainly(50, 45, plain),
+        "data/answers/plain.jsonl": plainly(50, 49, plain),
         "data/answers/losses.jsonl": losses,
         **{f"data/gold/{name}.jsonl": read_jsonl(ROOT / f"data/gold/{name}.jsonl")[:60] for name in NAMES},
         "data/prompts/plain.jsonl": plain,

@@ -189,7 +189,7 @@ def test_as_shipped_every_measure_is_there_for_the_whole_and_for_the_character_a
         for name in (*measures, "world_correct_rate", "world_deflected_rate", "world_invented_rate", "world_broke_rate"):
             for whole in (f"{arm}.{name}", f"sherlock-holmes.{arm}.{name}"):
                 assert metrics[f"{whole}_lower"] <= metrics[whole] <= metrics[f"{whole}_upper"], whole
-    # Tuned speaks in lines of Holmes's that it has by heart, prompted in Bennet's, base in nobody's.
+    # Tuned speaks in lines of Holmes's that it has by heart, prompted in Silver's, base in nobody's.
     assert metrics["tuned.voice_delta"] < metrics["prompted.voice_delta"] < metrics["base.voice_delta"] and metrics["tuned_vs_prompted.voice_p"] < 0.01
     assert metrics["gold.voice_delta"] < metrics["others.voice_delta"]  # of Bennet and Silver, who have cards and gold and take no part
     assert (metrics["tuned.copied_rate"], metrics["prompted.copied_rate"]) == (1, 0)

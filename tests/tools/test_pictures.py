@@ -152,8 +152,8 @@ def test_data_that_no_stage_writes_and_no_input_names_is_named_in_one_sentence()
 
 def test_an_input_that_no_stage_reads_any_more_is_named_in_one_sentence():
     dvc = deepcopy(DVC)
-    dvc["stages"]["curate"]["deps"].remove("data/gold")
-    with pytest.raises(UserError, match=r"INPUTS in tools/pictures/pipeline.py differ in data/gold: "):
+    dvc["stages"]["curate"]["deps"].remove("data/raw")
+    with pytest.raises(UserError, match=r"INPUTS in tools/pictures/pipeline.py differ in data/raw: "):
         pipeline.draw(dvc)
 
 
