@@ -160,7 +160,7 @@ def as_shipped() -> dict[str, list[dict]]:
     plain = read_jsonl(ROOT / "data/prompts/plain.jsonl")
     answers = [answer(arm, "evaluation", n, next(lines[arm]), prompt=f"Prompt {n}?") for arm in ARMS for n in range(24)]
     answers += [answer(arm, "redteam", n, next(lines[arm]), turn, kind="hostile") for arm in ARMS for n in range(24) for turn in (1, 2, 3)]
-    answers += [of_world(question, arm, next(lines[arm])) for arm in ARMS for question in islice(own, 0, None, len(own) // 24)]
+    answers += [of_world(question, arm, next(lines[arm])) for arm in ARMS for question in islice(own, 0, 72, 3)]
     losses = [loss(arm, "test", one["id"], 400.0 - 20 * place, 100) for one in test for place, arm in enumerate(ARMS)]
     losses += [loss(arm, "validation", f"v{n}", 400.0 - 20 * place, 100) for n in range(18) for place, arm in enumerate(ARMS)]
     return {
