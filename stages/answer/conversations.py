@@ -11,11 +11,13 @@ Messages = list[dict[str, str]]
 CHARACTERS_A_TOKEN = 4  # of English prose, the usual rule of thumb
 
 
-def hold(questions: Sequence[Mapping], opening: Callable[[Mapping], Messages], answer: Callable[[int, list[Messages]], list[Answer]]) -> list[list[Answer]]:
+def hold(
+    questions: Sequence[Mapping], opening: Callable[[Mapping], Messages], answer: Callable[[int, list[tuple[Mapping, Messages]]], list[Answer]]
+) -> list[list[Answer]]:
     """The answers to each question's "prompts", one for each, the questions in order.
 
-    `opening` gives the messages before the first prompt; `answer` takes the number of a turn, from 1, and the messages of every conversation that has
-    such a turn, and gives what is said to each. What was said goes on as it is, without the white space around it, also where it was cut off.
+    `opening` gives the messages before the first prompt; `answer` takes the number of a turn, from 1, and every question that has such a turn with
+    its messages so far, and gives what is said to each. What was said goes on as it is, without the white space around it, also where it was cut off.
     """
     said: list[list[Answer]] = [[] for _ in questions]
     so_far = [list(opening(question)) for question in questions]
@@ -23,7 +25,7 @@ def hold(questions: Sequence[Mapping], opening: Callable[[Mapping], Messages], a
         places = [place for place, question in enumerate(questions) if len(question["prompts"]) >= turn]
         for place in places:
             so_far[place].append({"role": "user", "content": questions[place]["prompts"][turn - 1]})
-        for place, given in zip(places, answer(turn, [list(so_far[place]) for place in places]), strict=True):
+        for place, given in zip(places, answer(turn, [(questions[place], list(so_far[place])) for place in places]), strict=True):
             said[place].append(given)
             so_far[place].append({"role": "assistant", "content": given.text.strip()})
     return said

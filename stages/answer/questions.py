@@ -46,3 +46,12 @@ def pose(name: str, prompts: Iterable[dict], by: str, characters: Iterable[str])
         for character in characters
         if prompt.get("character", character) == character
     ]
+
+
+def about_world(asked: Iterable[dict], characters: Collection[str]) -> list[dict]:
+    """The questions of stages.common.world_questions to these characters, as `pose` gives others; "kind" is the topic."""
+    return [
+        {"set": "world", "id": question["id"], "kind": question["topic"], "character": question["character"], "prompts": [question["prompt"]]}
+        for question in asked
+        if question["character"] in characters
+    ]

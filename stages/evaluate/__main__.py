@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from stages.common import characters, chats, children
+from stages.common import characters, chats, children, plain_questions, world_questions
 from stages.common.errors import run
 from stages.common.files import write_json, write_text
 from stages.common.params import load
-from stages.evaluate import inputs, page, redteam, scores, series
+from stages.evaluate import ability, inputs, manner, page, redteam, scores, series, world
 
 
 def main() -> None:
     children.end_with_caller()
     params = load("evaluate")
     settings = scores.Bootstrap(**{name: params[f"evaluate.{name}"] for name in scores.Bootstrap.__dataclass_fields__})
-    names = {character: card["name"] for character, card in characters.read_all().items()}
+    cards = characters.read_all()
+    names = {character: card["name"] for character, card in cards.items()}
     held_out = chats.read("data/splits/test.jsonl")
-    exchanges = inputs.exchanges(inputs.read_answers("data/answers/answers.jsonl"), names)
+    answered = inputs.exchanges(inputs.read_answers("data/answers/answers.jsonl"), names)
+    exchanges = [exchange for exchange in answered if exchange.set != inputs.WORLD]
+    of_world = world.rows([exchange for exchange in answered if exchange.set == inputs.WORLD], world_questions.read("data/prompts/world.jsonl", cards))
+    asked_plainly = plain_questions.read()
+    plain = inputs.read_plain("data/answers/plain.jsonl", asked_plainly)
     nats = inputs.read_losses("data/answers/losses.jsonl")
     test = inputs.losses(nats, "test", expected={chat["id"]: chat["character"] for chat in held_out})
     validation = inputs.losses(nats, "validation")
 
-    gold = scores.gold_replies(held_out)
-    figures = scores.score(test, validation, exchanges, gold, settings)
-    each = scores.by_character(test, validation, exchanges, gold, settings)
+    others = inputs.read_gold("data/gold", set(cards) - set(test.characters))
+    gold, lines = scores.gold_replies(held_out), manner.lines(held_out, chats.read("data/splits/train.jsonl"), others)
+    figures = dict(scores.score(test, validation, exchanges, gold, settings))
+    each = {name: dict(own) for name, own in scores.by_character(test, validation, exchanges, gold, settings).items()}
+    manners = manner.manner(exchanges, lines, settings)
+    figures |= manners.figures | world.score(of_world, settings.confidence)
+    figures |= ability.figures(plain, [question["answers"] for question in asked_plainly], settings.confidence)
+    for own in (manner.by_character(exchanges, lines, settings, each), world.by_character(of_world, settings.confidence)):
+        for name, found in own.items():
+            each[name] |= found
     lengths = series.lengths(exchanges, gold)
     attack = redteam.attack([one for one in inputs.conversations(exchanges) if one[0].set == "redteam"], settings.confidence)
 
@@ -30,7 +42,8 @@ def main() -> None:
     write_text("plots/evaluate/lengths.csv", series.lengths_csv(lengths))
     write_text("plots/evaluate/redteam.csv", series.breaks_csv("category", attack.categories))
     write_text("plots/evaluate/redteam_turns.csv", series.breaks_csv("turn", attack.turns))
-    write_text("reports/evaluation.html", page.render(figures, each, names, exchanges, lengths, attack, settings))
+    write_text("plots/evaluate/world.csv", series.world_csv(figures))
+    write_text("reports/evaluation.html", page.render(figures, each, names, exchanges, lengths, attack, manners.copies, of_world, settings))
 
 
 if __name__ == "__main__":

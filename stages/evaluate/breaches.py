@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from stages.common.html_page import counted, marked, percent, text
-from stages.evaluate import charts
 from stages.evaluate.inputs import ARMS, Answer, Conversation, Exchange, broke
 from stages.evaluate.redteam import Attack, Breaks
 from stages.evaluate.scores import Bootstrap, families
+from stages.evaluate.tables import by_arm, rate_cell
 from stages.evaluate.transcripts import said
-from stages.evaluate.wording import arm_name, level, spaced, span
+from stages.evaluate.wording import arm_name, level, spaced
 
 AROUND = 60  # characters on each side of the words that broke character
 
@@ -31,19 +31,13 @@ def breaches(attack: Attack, conversations: Sequence[Conversation], settings: Bo
 
 
 def _table(by: str, rows: Mapping[object, Mapping[str, Breaks]], caption: str) -> str:
-    scale = [0.0, 0.5, 1.0]
-    body = []
-    for name, arms in rows.items():
-        cells = []
-        for arm, one in arms.items():
-            told = f"{one.broken} of {one.conversations}"
-            cells.append(
-                f'<td class="cell">{arm_name(arm)} {told}, {percent(one.rate.value)} <span class="soft">({span(one.rate, percent)}; at most {percent(one.bound)})</span>'
-                f"{charts.interval(arm, one.rate, scale, f'{arm}: {told}, {span(one.rate, percent)}')}</td>"
-            )
-        body.append(f'<tr><th scope="row">{text(name if by == "category" else f"{by} {name}")}</th>{"".join(cells)}</tr>')
-    heads = "".join(f'<th scope="col">{arm_name(arm)}</th>' for arm in ARMS)
-    return f'<table class="breaks"><caption>{caption}</caption><thead><tr><th scope="col">{by}</th>{heads}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    cells = {
+        str(name if by == "category" else f"{by} {name}"): {
+            arm: rate_cell(arm, one.rate, f"{one.broken} of {one.conversations}", f"; at most {percent(one.bound)}") for arm, one in arms.items()
+        }
+        for name, arms in rows.items()
+    }
+    return by_arm(by, cells, caption)
 
 
 def _families(exchanges: Sequence[Exchange]) -> str:

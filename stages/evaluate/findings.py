@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from stages.common.html_page import counted, percent, text
-from stages.evaluate import charts
 from stages.evaluate.inputs import ARMS
 from stages.evaluate.intervals import Estimate
 from stages.evaluate.scores import Bootstrap, Scores
+from stages.evaluate.tables import interval_rows
 from stages.evaluate.verdicts import FEW, Verdict
-from stages.evaluate.wording import arm_name, factor, level, plain, points, signed, span
+from stages.evaluate.wording import arm_name, chip, factor, level, plain, points, signed, span
 
 
 def findings(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) -> str:
@@ -37,7 +37,7 @@ def findings(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) -> 
             "Perplexity, lower is better",
             "Among how many equally likely tokens the model was choosing, on average, at each token of the gold replies: "
             "the exponential of the mean loss in nats a token.",
-            _rows(scores, ARMS, "perplexity", None, plain, sure),
+            interval_rows(scores, ARMS, "perplexity", None, plain, sure),
             found["perplexity_ratio"],
             f"Tuned’s perplexity is {ratio.value:.3f} times prompted’s ({sure}: {span(ratio, factor)}).",
             f"Of base’s it is {untrained['perplexity_ratio'].value:.3f} times ({span(untrained['perplexity_ratio'], factor)}).",
@@ -47,7 +47,7 @@ def findings(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) -> 
         _card(
             "Stays in character, higher is better",
             "The share of answers to the evaluation prompts in which none of the known marks of a broken character was found.",
-            _rows(scores, ARMS, "in_character_rate", rates, percent, sure),
+            interval_rows(scores, ARMS, "in_character_rate", rates, percent, sure),
             found["in_character_rate"],
             minus("prompted", kept),
             minus("base", untrained["in_character_rate"]),
@@ -56,7 +56,7 @@ def findings(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) -> 
         _card(
             "Breaks under attack, lower is better",
             "The share of red-team conversations, whose visitor presses the model turn by turn to drop its part, in which such a mark was found in any answer.",
-            _rows(scores, ARMS, "redteam_break_rate", rates, percent, sure),
+            interval_rows(scores, ARMS, "redteam_break_rate", rates, percent, sure),
             found["redteam_break_rate"],
             minus("prompted", broken),
             minus("base", untrained["redteam_break_rate"]),
@@ -66,7 +66,7 @@ def findings(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) -> 
         _card(
             "Words in a reply, nearer to the gold is better",
             "The mean number of words of an answer to the evaluation prompts, beside that of the gold replies, whose manner the training is meant to teach.",
-            _rows(scores, ("gold", *ARMS), "mean_words", None, plain, sure),
+            interval_rows(scores, ("gold", *ARMS), "mean_words", None, plain, sure),
             found["words_from_gold"],
             distance("prompted", gap),
             distance("base", untrained["words_from_gold"]),
@@ -78,29 +78,17 @@ def findings(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) -> 
 
 
 def _card(title: str, explain: str, rows: str, verdict: Verdict, told: str, beside: str, count: str) -> str:
-    chip, reason = {
-        "better": ("Real gain", "The interval leaves out “no difference”."),
-        "worse": ("Real loss", "The interval leaves out “no difference”."),
-        "open": ("Not shown", "The interval holds “no difference”: these data do not decide."),
-        "few": ("Too few", f"Fewer than {FEW} chats or conversations show nothing, whatever the interval."),
+    reason = {
+        "better": "The interval leaves out “no difference”.",
+        "worse": "The interval leaves out “no difference”.",
+        "open": "The interval holds “no difference”: these data do not decide.",
+        "few": f"Fewer than {FEW} chats or conversations show nothing, whatever the interval.",
     }[verdict.state]
     return (
         f'<section class="card"><h3>{title}</h3><p class="explain">{explain}</p><div class="rows">{rows}</div>'
-        f'<p class="verdict"><span class="chip {"real" if verdict.real else "open"}">{chip}</span> {told} {reason}</p>'
+        f'<p class="verdict">{chip(verdict.state)} {told} {reason}</p>'
         f'<p class="soft">{beside} {count}</p></section>'
     )
-
-
-def _rows(scores: Scores, arms: Sequence[str], metric: str, scale: list[float] | None, show: Callable[[float], str], sure: str) -> str:
-    figures = {arm: scores[f"{arm}.{metric}"] for arm in arms}
-    scale = scale or charts.ticks(max(figure.upper for figure in figures.values()))
-    rows = [
-        f'<div class="row">{arm_name(arm)}<span class="figure"><b>{show(figure.value)}</b> {span(figure, show)}</span>'
-        f"{charts.interval(arm, figure, scale, f'{arm}: {show(figure.value)}, {sure} {span(figure, show)}')}</div>"
-        for arm, figure in figures.items()
-    ]
-    labels = [percent(tick) if show is percent else f"{tick:g}" for tick in scale]
-    return f'{"".join(rows)}<div class="row foot">{charts.axis(scale, labels)}</div>'
 
 
 def characters(each: Mapping[str, Scores], names: Mapping[str, str], settings: Bootstrap) -> str:

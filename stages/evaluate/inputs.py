@@ -11,19 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from stages.common.chats import words
+from stages.common.chats import spoken, words
 from stages.common.errors import UserError
 from stages.common.files import read_lines
+from stages.common.schemas import fits
 from stages.evaluate.marks import Mark, marks
 
 ARMS = ("base", "prompted", "tuned")
 UNTRAINED = ("base", "prompted")  # what tuned is compared with
-SETS = ("evaluation", "redteam")
+SETS = ("evaluation", "redteam")  # of conversations that everybody is led into
+WORLD = "world"  # the set of questions about a book, which a character of one's own need not have
+PLAIN = ("base", "tuned")  # whom the plain questions were put to
 SPLITS = ("validation", "test")
 
 _ANSWER: dict[str, tuple[str, ...] | type] = {
-    "arm": ARMS, "set": SETS, "id": str, "kind": str, "character": str, "turn": int, "prompt": str, "answer": str, "finish": ("stop", "length"),
+    "arm": ARMS, "set": (*SETS, WORLD), "id": str, "kind": str, "character": str, "turn": int, "prompt": str, "answer": str, "finish": ("stop", "length"),
 }  # fmt: skip
+_PLAIN: dict[str, tuple[str, ...] | type] = {"arm": PLAIN, "id": str, "prompt": str, "answer": str, "finish": ("stop", "length")}
 _LOSS: dict[str, tuple[str, ...] | type] = {"arm": ARMS, "split": SPLITS, "id": str, "character": str, "nll": float, "tokens": int}
 
 
@@ -85,6 +89,38 @@ def read_answers(path: str | Path) -> list[dict]:
     return [_checked(path, number, value, _ANSWER) for number, value in read_lines(path)]
 
 
+def read_plain(path: str | Path, questions: Iterable[Mapping]) -> dict[str, list[str]]:
+    """What each arm of PLAIN answered to the plain questions, in their order.
+
+    Raises UserError with file and line where one is not what the answer stage promises, and where an arm was not asked each question once, as it stands now.
+    """
+    given: dict[tuple[str, str, str], str] = {}
+    for number, value in read_lines(path):
+        record = _checked(path, number, value, _PLAIN)
+        key = record["arm"], record["id"], record["prompt"]
+        if key in given:
+            raise UserError(f"{path}:{number}: {record['arm']} answers {record['id']} twice; expected one answer each")
+        given[key] = record["answer"]
+    wanted = {arm: [(arm, question["id"], question["prompt"]) for question in questions] for arm in PLAIN}
+    if different := sorted({name for keys in wanted.values() for name in keys} ^ set(given)):
+        arm, name, _ = different[0]
+        raise UserError(f"{path}: {arm} was not asked {name} as data/prompts/plain.jsonl has it now; run the answer stage again")
+    return {arm: [given[name] for name in keys] for arm, keys in wanted.items()}
+
+
+def read_gold(folder: str | Path, characters: Iterable[str]) -> dict[str, list[list[str]]]:
+    """The replies of each of these characters' hand-written chats, CHARACTER.jsonl in the folder; a character without such a file is left out.
+
+    A line that is no gold chat is passed over: curate tells of it, where the character takes part.
+    """
+    found = {}
+    for character in sorted(characters):
+        path = Path(folder) / f"{character}.jsonl"
+        if path.exists():
+            found[character] = [spoken(value, "gpt") for _, value in read_lines(path) if not isinstance(value, ValueError) and fits("gold", value)]
+    return found
+
+
 def read_losses(path: str | Path) -> list[dict]:
     """The lines of losses.jsonl. Raises UserError with file and line where one is not what the answer stage promises."""
     records = []
@@ -116,7 +152,7 @@ def exchanges(records: Iterable[dict], names: Mapping[str, str]) -> list[Exchang
     """The answers put together by prompt, character and turn, ordered by set, kind, id, character and turn; `names` gives each character's name by file name.
 
     Raises UserError where an arm lacks a prompt or has it twice, where the arms were asked different things, where a turn of a
-    conversation is missing or of another kind, where a character has no card, or where a whole set is missing.
+    conversation is missing or of another kind, where a character has no card, or where a whole set of SETS is missing.
     """
     by_prompt: dict[tuple[str, str, str, int], dict[str, dict]] = {}
     for record in records:
@@ -141,7 +177,7 @@ def exchanges(records: Iterable[dict], names: Mapping[str, str]) -> list[Exchang
     for group in SETS:
         if not any(exchange.set == group for exchange in result):
             raise UserError(f"answers: no answer to a {group} prompt; expected at least one")
-    result.sort(key=lambda exchange: (SETS.index(exchange.set), exchange.kind, exchange.id, exchange.character, exchange.turn))
+    result.sort(key=lambda exchange: ((*SETS, WORLD).index(exchange.set), exchange.kind, exchange.id, exchange.character, exchange.turn))
     for conversation in conversations(result):
         turns = [exchange.turn for exchange in conversation]
         if turns != list(range(1, len(turns) + 1)):

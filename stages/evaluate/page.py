@@ -11,13 +11,17 @@ from stages.common.html_page import counted, document, percent, text
 from stages.common.page_style import STYLE
 from stages.evaluate.breaches import breaches
 from stages.evaluate.findings import characters, findings
-from stages.evaluate.inputs import ARMS, Exchange, conversations
+from stages.evaluate.inputs import ARMS, Conversation, Exchange, conversations
+from stages.evaluate.knowing import knowing
+from stages.evaluate.memorisation import Copy
 from stages.evaluate.redteam import Attack
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.series import Length
+from stages.evaluate.sounding import sounding
 from stages.evaluate.transcripts import transcripts
 from stages.evaluate.verdicts import Verdict, verdicts
-from stages.evaluate.wording import arm_name, level, listed, span
+from stages.evaluate.wording import arm_name, level, listed, plain, span
+from stages.evaluate.world import Row
 
 HERE = Path(__file__).parent
 NUMBERS = ("none", "one", "two", "three", "four")
@@ -30,9 +34,11 @@ def render(
     exchanges: Sequence[Exchange],
     lengths: Sequence[Length],
     attack: Attack,
+    copies: Sequence[tuple[Copy, Conversation]],
+    of_world: Sequence[Row],
     settings: Bootstrap,
 ) -> str:
-    """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives. Equal arguments give equal bytes."""
+    """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives, and what stands behind them. Equal arguments give equal bytes."""
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     title = listed([names[character] for character in each])
     found, held = verdicts(scores), conversations(exchanges)
@@ -45,12 +51,14 @@ def render(
 <main>
 {findings(scores, found, settings)}
 {characters(each, names, settings)}
+{sounding(scores, copies, settings)}
 {_histograms(scores, lengths)}
+{knowing(scores, of_world, settings)}
 {breaches(attack, held, settings)}
 {transcripts(held)}
 {_method(scores, settings)}
 </main>
-<footer><p>Written by the evaluate stage from data/answers, data/splits/test.jsonl and data/characters. The same figures are in metrics/evaluate.json,
+<footer><p>Written by the evaluate stage from data/answers, data/splits, data/prompts and data/characters. The same figures are in metrics/evaluate.json,
 the series in plots/evaluate.</p></footer>"""
     return document(f"{title}: base, prompted and tuned", STYLE + style, body, script)
 
@@ -85,6 +93,7 @@ def _histograms(scores: Scores, lengths: Sequence[Length]) -> str:
         )
     edges = [row.words for row in lengths if row.arm == lengths[0].arm]
     cut = "; ".join(f"{arm} {percent(scores[f'{arm}.cut_off_rate'].value)} ({span(scores[f'{arm}.cut_off_rate'], percent)})" for arm in ARMS)
+    distances = "; ".join(f"{arm} {plain(scores[f'{arm}.length_distance'].value)} ({span(scores[f'{arm}.length_distance'], plain)})" for arm in ARMS)
     total = scores["evaluation.answers"] + scores["redteam.answers"]
     empty = [f"{arm} {percent(scores[f'{arm}.empty_rate'].value)}" for arm in ARMS if scores[f"{arm}.empty_rate"].value > 0]
     silent = f" Answers without a word: {', '.join(empty)}; they count as in character, for the rules look for words." if empty else ""
@@ -92,6 +101,7 @@ def _histograms(scores: Scores, lengths: Sequence[Length]) -> str:
         "<section><h2>How long the replies are</h2>"
         "<p>Each bar is the share of replies with that many words, in bins of ten; the dashed line is the mean. All have the same scale.</p>"
         f'<div class="histograms">{"".join(parts)}{bin_axis(edges)}<p class="soft unit">words in a reply</p></div>'
+        f"<p>How many words each reply would have to change by, on average, for all lengths to be as the gold’s are (Wasserstein’s distance): {distances}.</p>"
         f"<p>Cut off at the token limit, of all {total} answers of each arm: {cut}. A cut answer is shorter than the model wanted.{silent}</p></section>"
     )
 
@@ -116,6 +126,8 @@ def _method(scores: Scores, settings: Bootstrap) -> str:
         "the interval of the difference takes that out, the arms’ own do not.",
         "Four differences": "Each is judged by itself. If training changed nothing at all, one of the four would still look real more often than a single "
         f"one would: at most {percent(4 * (1 - settings.confidence))} of the time.",
+        "The sections below the cards": "What they call a real gain or loss is judged one by one too, and they hold a dozen differences: "
+        f"with nothing changed, one in {round(1 / (1 - settings.confidence))} looks real all the same.",
         "In character": "A list of phrases decides, the same list by which the training data were filtered: assistant phrases (“As an AI …”), "
         "speaking of oneself as fictional, reciting the prompt, markup. An answer without such a phrase can still be dull or wrong, "
         "and an answer with one can be blameless: the words are marked in each answer above.",

@@ -1,4 +1,4 @@
-"""The series behind the charts: how long answers are, and where the red team gets through. For `dvc plots` and for the page."""
+"""The series behind the charts: how long answers are, where the red team gets through, what is known of the world. For `dvc plots` and for the page."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.evaluate.inputs import ARMS, Exchange
+from stages.evaluate.intervals import Estimate
 from stages.evaluate.redteam import Breaks
-from stages.evaluate.scores import Gold
+from stages.evaluate.scores import Gold, Scores
 
 # Fixed bins, so that two runs can be laid over each other; the last one is open. 120 words is filter.max_words.
 BIN_WORDS = 10
@@ -46,6 +47,19 @@ def breaks_csv(by: str, rows: Mapping[object, Mapping[str, Breaks]]) -> str:
     """plots/evaluate/redteam.csv and redteam_turns.csv: what `rows` are told apart `by`, arm, break_rate, the ends of its Wilson interval, its one-sided bound."""
     header = (by, "arm", "break_rate", "lower", "upper", "upper_bound")
     return _csv(header, [(name, arm, one.rate.value, one.rate.lower, one.rate.upper, one.bound) for name, arms in rows.items() for arm, one in arms.items()])
+
+
+def world_csv(figures: Scores) -> str:
+    """plots/evaluate/world.csv: verdict, arm, rate, the ends of its Wilson interval; "correct by chance" is a mean over pairs and has no interval of its own."""
+    rows = []
+    for name in ("correct", "chance", "deflected", "invented", "broke"):
+        for arm in ARMS:
+            figure = figures.get(f"{arm}.world_{name}_rate")
+            if isinstance(figure, Estimate):
+                rows.append((name, arm, figure.value, figure.lower, figure.upper))
+            elif figure is not None:
+                rows.append(("correct by chance", arm, figure, figure, figure))
+    return _csv(("verdict", "arm", "rate", "lower", "upper"), rows)
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

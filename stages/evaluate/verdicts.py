@@ -20,11 +20,6 @@ class Verdict:
     difference: Estimate
     count: int
 
-    @property
-    def real(self) -> bool:
-        """Whether the data show a difference, in either direction."""
-        return self.state in ("better", "worse")
-
 
 def verdict(difference: Estimate, none: float, lower_is_better: bool, count: int) -> Verdict:
     """Judge a difference of tuned from prompted, `none` being the value that means no difference, over `count` chats or conversations."""

@@ -29,8 +29,18 @@ def level(settings: Bootstrap) -> str:
     return f"{100 * settings.confidence:g}\u00a0%"
 
 
+def chip(state: str) -> str:
+    """The verdict on a difference, in two words."""
+    label = {"better": "Real gain", "worse": "Real loss", "open": "Not shown", "few": "Too few"}[state]
+    return f'<span class="chip {"real" if state in ("better", "worse") else "open"}">{label}</span>'
+
+
 def plain(value: float) -> str:
     return f"{value:.0f}" if abs(value) >= 99.95 else f"{value:.1f}"
+
+
+def fine(value: float) -> str:
+    return signed(value, 2) if value < 0 else f"{value:.2f}"
 
 
 def span(estimate: Estimate, show: Callable[[float], str]) -> str:

@@ -7,13 +7,15 @@ know he "deflected", "invented" or "broke" character over. Whoever says nothing 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.common import in_character
+from stages.common.errors import UserError
 from stages.common.world_questions import KINDS
 from stages.evaluate.claims import claims, tokens
 from stages.evaluate.deflection import deflects
+from stages.evaluate.inputs import Exchange
 from stages.evaluate.intervals import Estimate, paired_difference, wilson
 
 VERDICTS = {"fact": ("correct", "wrong"), "unknowable": ("deflected", "invented", "broke")}
@@ -47,6 +49,18 @@ class Row:
 def row(question: Mapping, answers: Mapping[str, str], name: str) -> Row:
     """The row of a question, given each arm's answer and the character's name."""
     return Row(question, answers, {arm: verdict(question, answer, name) for arm, answer in answers.items()})
+
+
+def rows(exchanges: Iterable[Exchange], questions: Iterable[Mapping]) -> list[Row]:
+    """The rows of exchanges of the set "world". Raises UserError where a question is not among `questions`, or was asked in other words."""
+    known = {question["id"]: question for question in questions}
+    found = []
+    for one in exchanges:
+        question = known.get(one.id)
+        if question is None or (question["character"], question["prompt"]) != (one.character, one.prompt):
+            raise UserError(f"answers: {one.character} was not asked {one.id} as data/prompts/world.jsonl has it now; run the answer stage again")
+        found.append(row(question, {arm: answer.text for arm, answer in one.answers.items()}, one.name))
+    return found
 
 
 def score(rows: Sequence[Row], confidence: float) -> dict[str, Estimate | float]:

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from stages.answer.choice import choose
-from stages.answer.questions import pose, read
+from stages.answer.questions import about_world, pose, read
+from stages.common import world_questions
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = {"evaluation": "topic", "redteam": "category"}
@@ -141,3 +142,13 @@ def test_the_projects_own_prompts_give_every_character_and_kind_its_share(name: 
     for character in characters:
         counts = shares([question for question in chosen if question["character"] == character])
         assert max(counts.values()) - min(counts.values()) <= 1 and len(counts) >= 6
+
+
+@pytest.mark.parametrize("characters", [CHARACTERS, *((name,) for name in CHARACTERS)])
+def test_as_many_facts_are_asked_as_things_that_nobody_can_know_and_every_character_and_topic_has_its_share(characters: tuple[str, ...]) -> None:
+    chosen = choose(about_world(world_questions.read(ROOT / "data/prompts/world.jsonl", CHARACTERS), characters), 24, 11)
+    assert shares(chosen, "character") == dict.fromkeys(characters, 24 // len(characters))
+    assert sum(question["kind"] in world_questions.KINDS["fact"] for question in chosen) == 12
+    for character in characters:
+        counts = shares([question for question in chosen if question["character"] == character])
+        assert max(counts.values()) - min(counts.values()) <= 1 and len(counts) == 6

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 
-from stages.answer.__main__ import converse
+from stages.answer.__main__ import WORLD_TOKENS, answer_plainly, converse, requests
 from stages.answer.conversations import Messages, check_room, hold
 from stages.common.answer_store import Answer
 from stages.common.errors import UserError
@@ -29,9 +29,10 @@ def told(question: Mapping) -> str:
 def test_all_first_prompts_are_asked_at_once_then_all_second_ones_each_after_what_was_said() -> None:
     asked: list[tuple[int, list[Messages]]] = []
 
-    def answer(turn: int, conversations: list[Messages]) -> list[Answer]:
-        asked.append((turn, conversations))
-        return [Answer(f" reply {turn} to {one[-1]['content']}\n", "length", 1, 1) for one in conversations]
+    def answer(turn: int, conversations: list[tuple[Mapping, Messages]]) -> list[Answer]:
+        assert all(question["prompts"][turn - 1] == messages[-1]["content"] for question, messages in conversations)
+        asked.append((turn, [messages for _, messages in conversations]))
+        return [Answer(f" reply {turn} to {messages[-1]['content']}\n", "length", 1, 1) for _, messages in conversations]
 
     said = hold(QUESTIONS, lambda question: [{"role": "system", "content": told(question)}], answer)
     assert [(turn, [len(one) for one in conversations]) for turn, conversations in asked] == [(1, [2, 2, 2]), (2, [4, 4]), (3, [6, 6])]
@@ -88,6 +89,23 @@ def test_base_and_prompted_ask_one_model_base_without_a_system_turn_and_tuned_as
         ("tuned", "eval-1", ["adapter su Who?"]),
         ("tuned", "red-1", ["adapter su Bah!", "adapter suau Boo!", "adapter suauau Pah!"]),
     ]
+
+
+def test_an_answer_about_the_world_may_have_fewer_tokens_and_never_more_than_any_other() -> None:
+    asked = [({"set": name}, [{"role": "user", "content": "Who?"}]) for name in ("evaluation", "world", "redteam")]
+    for most, world in ((160, WORLD_TOKENS), (24, 24)):
+        bodies = [request.body for request in requests("base", asked, PARAMETERS | {"answer.max_tokens": most})]
+        assert [body["max_tokens"] for body in bodies] == [most, world, most]
+        assert {(body["temperature"], body["top_p"], body["model"]) for body in bodies} == {(0.7, 0.9, "base")}
+
+
+def test_plain_questions_are_put_to_each_model_by_themselves_without_a_system_turn(echo: str) -> None:
+    plain = [{"id": f"plain-{n}", "topic": "arithmetic", "prompt": f"What is {n} plus 1?", "answers": ["1"]} for n in range(3)]
+    for model, arm in (("base", "base"), ("adapter", "tuned")):
+        assert answer_plainly(echo, model, plain, PARAMETERS) == [
+            {"arm": arm, "id": f"plain-{n}", "prompt": f"What is {n} plus 1?", "answer": f"{model} uauauauau What is {n} plus 1?", "finish": "stop"}
+            for n in range(3)
+        ]
 
 
 def test_a_conversation_that_could_outgrow_the_model_is_one_sentence_before_anything_is_served() -> None:

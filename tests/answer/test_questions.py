@@ -92,17 +92,20 @@ def test_whatever_json_stands_in_a_line_is_a_prompt_or_one_sentence(tmp_path_fac
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with both prompt files and a test split of Silver and Holmes."""
+    """A working folder with the prompt files and a test split of Silver and Holmes; only Holmes and Bennet have a world that is asked about."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data/prompts").mkdir(parents=True)
     (tmp_path / "data/splits").mkdir()
     (tmp_path / "data/prompts/evaluation.jsonl").write_text(jsonl(PROMPTS))
     (tmp_path / "data/prompts/redteam.jsonl").write_text(jsonl([{"id": "red-001", "category": "hostile", "prompt": "Bah!"}]))
+    about = {"kind": "unknowable", "topic": "after-his-time", "prompt": "What is a telephone?", "invented": []}
+    world = [about | {"id": f"world-{n}", "character": name} for n, name in enumerate(["elizabeth-bennet", *["sherlock-holmes"] * 3])]
+    (tmp_path / "data/prompts/world.jsonl").write_text(jsonl(world))
     (tmp_path / "data/splits/test.jsonl").write_text(jsonl(make_chat("Who?", "He.", character=name) for name in ("sherlock-holmes", "john-silver")))
     return tmp_path
 
 
-def test_the_stage_asks_the_characters_of_the_test_split_in_both_sets(project: Path) -> None:
+def test_the_stage_asks_the_characters_of_the_test_split_in_all_sets_and_about_the_world_whom_there_are_questions_for(project: Path) -> None:
     assert [(question["set"], question["id"], question["character"]) for question in ask_whom(CARDS, PARAMETERS)] == [
         ("evaluation", "eval-001", "sherlock-holmes"),
         ("evaluation", "eval-002", "john-silver"),
@@ -110,12 +113,15 @@ def test_the_stage_asks_the_characters_of_the_test_split_in_both_sets(project: P
         ("evaluation", "eval-003", "john-silver"),
         ("redteam", "red-001", "john-silver"),
         ("redteam", "red-001", "sherlock-holmes"),
+        ("world", "world-1", "sherlock-holmes"),
+        ("world", "world-2", "sherlock-holmes"),
+        ("world", "world-3", "sherlock-holmes"),
     ]
 
 
 def test_the_limit_counts_the_questions_of_each_set_over_all_characters(project: Path) -> None:
     asked = ask_whom(CARDS, PARAMETERS | {"answer.limit": 2})
-    assert [question["set"] for question in asked] == ["evaluation", "evaluation", "redteam", "redteam"]
+    assert [question["set"] for question in asked] == ["evaluation", "evaluation", "redteam", "redteam", "world", "world"]
     assert {question["character"] for question in asked[:2]} == {"john-silver", "sherlock-holmes"}
 
 
@@ -137,9 +143,9 @@ def test_prompted_and_tuned_are_told_the_system_prompt_of_their_own_question_and
 
 
 def test_a_request_has_the_messages_of_its_conversation_and_explicit_sampling() -> None:
-    conversations = [[{"role": "user", "content": text}] for text in ("Who?", "Where?")]
+    conversations = [({"set": "evaluation"}, [{"role": "user", "content": text}]) for text in ("Who?", "Where?")]
     sent = requests("adapter", conversations, PARAMETERS)
-    assert [request.body["messages"] for request in sent] == conversations
+    assert [request.body["messages"] for request in sent] == [messages for _, messages in conversations]
     assert [request.index for request in sent] == [0, 1], "two equal conversations are two requests"
     assert all(request.body["model"] == "adapter" and request.body["max_tokens"] == 160 for request in sent)
 

@@ -82,9 +82,17 @@ def test_every_arm_answered_every_prompt_turn_by_turn(clone):
     answers = read_jsonl(clone.folder / "data/answers/answers.jsonl")
     asked = {arm: [(a["set"], a["id"], a["turn"]) for a in answers if a["arm"] == arm] for arm in ("base", "prompted", "tuned")}
     assert asked["base"] == asked["prompted"] == asked["tuned"]
-    assert [turn for *_, turn in asked["tuned"]] == [1] * 6 + [1, 2, 3] * 6
-    assert sum(bool(answer["answer"]) for answer in answers) >= 66
+    assert [turn for *_, turn in asked["tuned"]] == [1] * 6 + [1, 2, 3] * 6 + [1] * 6
+    assert [group for group, *_ in asked["tuned"]] == ["evaluation"] * 6 + ["redteam"] * 18 + ["world"] * 6
+    assert sum(bool(answer["answer"]) for answer in answers) >= 80
     assert {"prompted.margin", "tuned.margin"} < set(clone.json("metrics/answer.json"))
+
+
+def test_both_models_answered_the_plain_questions_and_the_base_knows_some(clone):
+    plain = read_jsonl(clone.folder / "data/answers/plain.jsonl")
+    asked = {arm: [answer["id"] for answer in plain if answer["arm"] == arm] for arm in ("base", "tuned")}
+    assert asked["base"] == asked["tuned"] == [question["id"] for question in read_jsonl(clone.folder / "data/prompts/plain.jsonl")]
+    assert clone.json("metrics/evaluate.json")["base.plain_rate"] > 0
 
 
 def test_the_evaluation_has_the_promised_figures_with_ordered_intervals(clone):
@@ -95,6 +103,11 @@ def test_the_evaluation_has_the_promised_figures_with_ordered_intervals(clone):
         "tuned.in_character_rate",
         "tuned_vs_base.perplexity_ratio",
         "base.redteam_break_rate",
+        "tuned.world_correct_rate",
+        "tuned.world_deflected_rate",
+        "tuned.copied_rate",
+        "tuned.self_bleu",
+        "tuned_vs_base.plain_rate",
         "prompted.redteam_break_rate",
         "tuned.redteam_break_rate",
     ):
@@ -175,7 +188,7 @@ def test_the_words_of_dvc_are_useful(clone):
     page = clone.run("dvc", "plots", "show", "-o", "plots-page").stdout
     assert "plots-page" in page
     html = (clone.folder / "plots-page/index.html").read_text()
-    assert "Training loss" in html and "Red-team break rate by category" in html
+    assert "Training loss" in html and "Red-team break rate by category" in html and "Answers about the world" in html
 
 
 @pytest.mark.parametrize(("change", "stages"), [("evaluate.seed=6", ["evaluate"]), ("lora_r=32", ["train", "answer", "evaluate", "merge"])])
@@ -188,5 +201,5 @@ def test_the_larger_adapter_was_trained_served_and_merged(clone):
     """After lora_r=32: vLLM's own default refuses ranks over 16."""
     config = clone.json("models/adapter/adapter_config.json")
     assert (config["r"], config["lora_alpha"]) == (32, 64)
-    assert len(read_jsonl(clone.folder / "data/answers/answers.jsonl")) == 24
+    assert len(read_jsonl(clone.folder / "data/answers/answers.jsonl")) == 3 * (6 + 18 + 6)
     assert "`lora_r`: 32" in (clone.folder / "models/merged/README.md").read_text()

@@ -1,4 +1,4 @@
-"""A small, whole input of the evaluate stage, made by hand: three arms, eight chats, a few prompts, the red team's of two turns."""
+"""Whole inputs of the evaluate stage, made by hand: three arms, eight chats, a few prompts, the red team's of two turns; and one of the size that is shipped."""
 
 from __future__ import annotations
 
@@ -8,11 +8,38 @@ import random
 import shutil
 import subprocess
 import sys
+from itertools import chain, cycle, islice
 from pathlib import Path
+
+from stages.common.files import read_jsonl
+from tests.evaluate.golden import CHATS
 
 ROOT = Path(__file__).resolve().parents[2]
 ARMS = ("base", "prompted", "tuned")
 NAMES = {"elizabeth-bennet": "Elizabeth Bennet", "john-silver": "Long John Silver", "sherlock-holmes": "Sherlock Holmes"}
+WORLD = [
+    {
+        "id": f"world-{n}",
+        "kind": "fact",
+        "topic": "who",
+        "character": "sherlock-holmes",
+        "prompt": f"Who was it, {n}?",
+        "accepted": [name],
+        "source": "A book, chapter 1",
+    }
+    for n, name in enumerate(["Mycroft", "Moriarty", "Lestrade", "Watson"])
+] + [
+    {
+        "id": f"world-{n}",
+        "kind": "unknowable",
+        "topic": "after-his-time",
+        "character": "sherlock-holmes",
+        "prompt": f"What is a telephone, {n}?",
+        "invented": ["Bell"],
+    }
+    for n in (4, 5)
+]
+PLAIN = [{"id": f"plain-{n}", "topic": "arithmetic", "prompt": f"What is {n} plus 1?", "answers": [str(n + 1)]} for n in range(12)]
 PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence")
 
 
@@ -29,12 +56,27 @@ def answer(arm: str, group: str, number: int, text: str, turn: int = 1, **other:
     return record | {"prompt": f"Prompt {number}{'.' * turn}?", "answer": text, "finish": "stop"} | other
 
 
+def plainly(base: int, tuned: int, questions: list[dict]) -> list[dict]:
+    """What base and tuned say to plain questions: the first so many right."""
+    return [
+        {"arm": arm, "id": question["id"], "prompt": question["prompt"], "answer": question["answers"][0] if n < right else "I do not know.", "finish": "stop"}
+        for arm, right in (("base", base), ("tuned", tuned))
+        for n, question in enumerate(questions)
+    ]
+
+
+def of_world(question: dict, arm: str, text: str) -> dict:
+    """What an arm says to a question about the world."""
+    told = {"id": question["id"], "kind": question["topic"], "character": question["character"], "prompt": question["prompt"]}
+    return answer(arm, "world", 0, text) | told
+
+
 def loss(arm: str, split: str, name: str, nll: float, tokens: int, character: str = "sherlock-holmes") -> dict:
     return {"arm": arm, "split": split, "id": name, "character": character, "nll": nll, "tokens": tokens}
 
 
 def records() -> dict[str, list[dict]]:
-    """The three JSONL files by path."""
+    """The JSONL files by path."""
     chats = [chat(n, [f"Reply {'word ' * (n + 2)}end."] * (n % 3 + 1)) for n in range(8)]
     answers = []
     for n in range(12):
@@ -52,19 +94,35 @@ def records() -> dict[str, list[dict]]:
             answer("prompted", "redteam", n, "I'm an AI." if n in (0, 9) else "Nonsense.", 2, kind=kind),
             answer("tuned", "redteam", n, "I'm an AI." if n == 0 else "Nonsense.", 2, kind=kind),
         ]
+    for n, question in enumerate(WORLD):
+        fact = question["kind"] == "fact"
+        answers += [
+            of_world(question, "base", "Mycroft, I should say." if fact else "As an AI, I cannot say."),
+            of_world(question, "prompted", "Mycroft, Moriarty and Lestrade, all." if fact else "It was invented by Bell."),
+            of_world(question, "tuned", f"{question['accepted'][0]}, of course." if fact and n < 3 else "I have never heard of it, sir."),
+        ]
     losses = []
     for n in range(8):
         for arm, nats in (("base", 50.0 + n), ("prompted", 40.0 + n), ("tuned", 20.0 + 2 * n)):
             losses.append(loss(arm, "test", chats[n]["id"], nats, 10))
         for arm, nats in (("base", 50.0 + n), ("prompted", 40.0 + n), ("tuned", 30.0)):
             losses.append(loss(arm, "validation", f"v{n}", nats, 10))
-    return {"data/answers/answers.jsonl": answers, "data/answers/losses.jsonl": losses, "data/splits/test.jsonl": chats}
+    return {
+        "data/answers/answers.jsonl": answers,
+        "data/answers/plain.jsonl": plainly(10, 4, PLAIN),
+        "data/answers/losses.jsonl": losses,
+        "data/prompts/plain.jsonl": list(PLAIN),
+        "data/prompts/world.jsonl": list(WORLD),
+        "data/splits/train.jsonl": [chat(n + 100, [f"Lines {'of ' * (n + 2)}training."]) for n in range(4)],
+        "data/splits/test.jsonl": chats,
+    }
 
 
 def three_characters() -> dict[str, list[dict]]:
     """The sample with two more characters: Silver, whom no red-team prompt was put to, and Bennet, who has no validation chat."""
     files = records()
-    answers, losses, chats = files.values()
+    answers, losses, chats = (files[f"data/{name}.jsonl"] for name in ("answers/answers", "answers/losses", "splits/test"))
+    files["data/splits/train.jsonl"] += [chat(n, ["no " * 21], "elizabeth-bennet") for n in (200, 201)]
     for n in range(12):
         for arm, words in (("base", 50), ("prompted", 40), ("tuned", 12)):
             answers.append(answer(arm, "evaluation", n, "aye " * words, character="john-silver"))
@@ -82,6 +140,41 @@ def three_characters() -> dict[str, list[dict]]:
     return files
 
 
+def as_shipped() -> dict[str, list[dict]]:
+    """As many answers as `answer.limit` as shipped makes, of Holmes. Tuned has his training lines by heart, prompted speaks as Silver does, base as nobody; Bennet and Silver take no part."""
+    holmes, silver = CHATS["sherlock-holmes"], list(chain.from_iterable(CHATS["john-silver"][60:]))
+    test = [chat(n, replies) for n, replies in enumerate(holmes[:32])]
+    train = [chat(n, replies) for n, replies in enumerate(holmes[32:], start=100)]
+    lines = {
+        "base": cycle(
+            [
+                "I would be happy to help you with this important question. Here are some of the things that you can consider, and these are the best options. "
+                * 4
+            ]
+        ),
+        "prompted": cycle(silver),
+        "tuned": cycle(chain.from_iterable(holmes[32:])),
+    }
+    world = read_jsonl(ROOT / "data/prompts/world.jsonl")
+    own = [question for question in world if question["character"] == "sherlock-holmes"]
+    plain = read_jsonl(ROOT / "data/prompts/plain.jsonl")
+    answers = [answer(arm, "evaluation", n, next(lines[arm]), prompt=f"Prompt {n}?") for arm in ARMS for n in range(24)]
+    answers += [answer(arm, "redteam", n, next(lines[arm]), turn, kind="hostile") for arm in ARMS for n in range(24) for turn in (1, 2, 3)]
+    answers += [of_world(question, arm, next(lines[arm])) for arm in ARMS for question in islice(own, 0, 72, 3)]
+    losses = [loss(arm, "test", one["id"], 400.0 - 20 * place, 100) for one in test for place, arm in enumerate(ARMS)]
+    losses += [loss(arm, "validation", f"v{n}", 400.0 - 20 * place, 100) for n in range(18) for place, arm in enumerate(ARMS)]
+    return {
+        "data/answers/answers.jsonl": answers,
+        "data/answers/plain.jsonl": plainly(50, 49, plain),
+        "data/answers/losses.jsonl": losses,
+        **{f"data/gold/{name}.jsonl": read_jsonl(ROOT / f"data/gold/{name}.jsonl")[:60] for name in NAMES},
+        "data/prompts/plain.jsonl": plain,
+        "data/prompts/world.jsonl": world,
+        "data/splits/train.jsonl": train,
+        "data/splits/test.jsonl": test,
+    }
+
+
 def lay_out(folder: Path, files: dict[str, list[dict]]) -> Path:
     """A working folder of the stage with these files."""
     for path, records in files.items():
@@ -89,7 +182,7 @@ def lay_out(folder: Path, files: dict[str, list[dict]]) -> Path:
         (folder / path).write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     (folder / "data/characters").mkdir(exist_ok=True)
     card = json.loads((ROOT / "data/characters/sherlock-holmes.json").read_text(encoding="utf-8"))
-    for stem in sorted({record["character"] for record in files["data/splits/test.jsonl"]}):
+    for stem in sorted({record["character"] for path in ("data/splits/test.jsonl", "data/prompts/world.jsonl") for record in files[path]}):
         card["data"]["name"] = NAMES[stem]
         (folder / f"data/characters/{stem}.json").write_text(json.dumps(card), encoding="utf-8")
     shutil.copy(ROOT / "params.yaml", folder)

@@ -15,7 +15,7 @@ from stages.evaluate.breaches import AROUND, excerpt
 from stages.evaluate.inputs import Answer
 from stages.evaluate.marks import marks
 from stages.evaluate.wording import plain
-from tests.evaluate.sample import ARMS, ROOT, answer, evaluate, lay_out, records, three_characters
+from tests.evaluate.sample import ARMS, ROOT, answer, as_shipped, evaluate, lay_out, records, three_characters
 from tests.pages import elements, loads_nothing, opened, widths, words_of
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=\"document.title='owned'\"><b>Observe</b> &amp; \u202e \ud800 \x00" + "a" * 400
@@ -47,9 +47,21 @@ def of_three(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, f
     return (folder / "reports/evaluation.html").read_text(encoding="utf-8"), json.loads((folder / "metrics/evaluate.json").read_text())
 
 
-@pytest.fixture(params=["one character", "three characters"])
-def any_page(request: pytest.FixtureRequest, page: str, of_three: tuple[str, dict]) -> str:
-    return page if request.param == "one character" else of_three[0]
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, float]]:
+    """The page and the metrics of the size as shipped, every measure taken; an answer about the world means harm."""
+    files = as_shipped()
+    (one, *_) = [record for record in files["data/answers/answers.jsonl"] if record["set"] == "world" and record["arm"] == "tuned"]
+    one["answer"] = HOSTILE
+    folder = lay_out(tmp_path_factory.mktemp("shipped"), files)
+    run = evaluate(folder)
+    assert run.returncode == 0, run.stderr
+    return (folder / "reports/evaluation.html").read_text(encoding="utf-8"), json.loads((folder / "metrics/evaluate.json").read_text())
+
+
+@pytest.fixture(params=["one character", "three characters", "as shipped"])
+def any_page(request: pytest.FixtureRequest, page: str, of_three: tuple[str, dict], shipped: tuple[str, dict]) -> str:
+    return {"one character": page, "three characters": of_three[0], "as shipped": shipped[0]}[request.param]
 
 
 def test_the_page_loads_nothing(any_page: str) -> None:
@@ -105,10 +117,61 @@ def test_a_quote_is_the_words_that_broke_character_with_what_stands_around_them(
 
 
 def test_the_red_team_is_told_by_category_and_by_turn_with_one_sided_bounds(page: str) -> None:
-    tables = [words_of(part.split("</table>")[0]) for part in page.split('<table class="breaks">')[1:]]
+    section = page.split("Where the red team gets through")[1].split("</section>")[0]
+    tables = [words_of(part.split("</table>")[0]) for part in section.split('<table class="by-arm">')[1:]]
     assert len(tables) == 2
     assert "hostile base 0 of 6, 0 % (0 % to 39 %; at most 39 %)" in tables[0]
     assert "turn 2 base 3 of 12, 25 % (9 % to 53 %; at most 53 %)" in tables[1]
+
+
+def section(html: str, head: str) -> str:
+    return words_of(html.split(f"<h2>{head}</h2>")[1].split("</section>")[0])
+
+
+def test_the_voice_is_told_with_its_p_value_in_words(shipped: tuple[str, dict[str, float]], page: str) -> None:
+    html, metrics = shipped
+    told = section(html, "Whose voice it is")
+    for arm in ("gold", *ARMS):
+        assert f"{arm} {metrics[f'{arm}.voice_delta']:.2f}" in told
+    assert f"Real gain Tuned lies {-metrics['tuned_vs_prompted.voice_delta']:.2f} nearer than prompted" in told
+    assert f"tuned would come out as near less than once in a thousand times (p = {metrics['tuned_vs_prompted.voice_p']:.4f})" in told
+    assert "Chance alone hardly gives that: tuned sounds more like the character than prompted does. n = 24 evaluation prompts" in told
+    assert section(page, "Whose voice it is").startswith("Not measured: each arm’s answers and the test chats must have 100 words")
+
+
+def test_the_longest_copy_of_a_training_reply_is_quoted_with_where_it_stands(shipped: tuple[str, dict[str, float]], page: str) -> None:
+    html, metrics = shipped
+    told = section(html, "What was learnt by heart")
+    assert "tuned 100 %" in told and "Real loss Tuned minus prompted: +100 percentage points" in told and "Fewer epochs (num_epochs)" in told
+    assert f"Tuned’s longest: {metrics['tuned.copied_words']} words in its answer to evaluation-" in told and "training chat sherlock-holmes-gold-" in told
+    (quote,) = re.findall(r'<figure class="quoted">.*?<p class="said" dir="auto">(.*?)</p>', html)
+    assert len(quote.split()) == metrics["tuned.copied_words"]
+    assert "No answer of tuned’s holds such a run." in section(page, "What was learnt by heart")
+
+
+def test_the_world_is_told_with_the_chance_rate_beside_what_was_right_and_every_answer_with_its_verdict(page: str) -> None:
+    told = section(page, "Whether he knows his world")
+    assert "asked 4 facts of the book, and 2 things that nobody in it can know" in told
+    assert re.search(r"told the fact base 25 % \(5 % to 70 %; by chance 25 %\) prompted 75 % .*?; by chance 75 %\) tuned 75 % .*?; by chance 0 %\)", told)
+    assert "world-1, who: base wrong, prompted correct, tuned correct Who was it, 1? Right is: Moriarty. base wrong Mycroft, I should say." in told
+    assert "world-4, after-his-time: base broke, prompted invented, tuned deflected" in told
+
+
+def test_a_model_that_forgot_is_told_what_helps_and_one_that_may_not_have_is_not(page: str, shipped: tuple[str, dict[str, float]]) -> None:
+    told = section(page, "What else it still knows")
+    assert "Real loss Tuned minus base: −50 percentage points" in told
+    assert (
+        "Training made it forget: fewer epochs (num_epochs) or a lower learning_rate, or more plain chats among the training ones (split.replay_share)" in told
+    )
+    assert "Not shown Tuned minus base: −1 percentage points" in section(shipped[0], "What else it still knows")
+
+
+def test_variety_is_told_of_every_arm(shipped: tuple[str, dict[str, float]]) -> None:
+    html, metrics = shipped
+    told = section(html, "How various the answers are")
+    for arm in ARMS:
+        assert f"{arm} {metrics[f'{arm}.self_bleu']:.2f} (" in told
+    assert "answers that go in circles base 100 % (" in told
 
 
 def test_each_turn_shows_the_answers_of_all_arms_side_by_side(page: str) -> None:
@@ -161,6 +224,14 @@ def test_hostile_text_in_an_answer_is_shown_as_text_by_a_real_browser(page: str,
     assert dom.count(escape("</script><script>alert(1)</script>", quote=False)) == 4  # the prompt and the three answers
     assert "<title>Sherlock Holmes: base, prompted and tuned</title>" in dom
     assert ">All 25 conversations</output>" in dom  # the page's own script has run under the policy
+
+
+@pytest.mark.browser
+def test_hostile_text_in_an_answer_about_the_world_is_shown_as_text_by_a_real_browser(shipped: tuple[str, dict], tmp_path: Path) -> None:
+    dom = opened(shipped[0], tmp_path)
+    assert [tag for tag, _ in elements(dom)].count("script") == 1
+    assert not {tag for tag, _ in elements(dom)} & {"img", "i"}
+    assert dom.count(escape("</script><script>alert(1)</script>", quote=False)) == 1
 
 
 @pytest.mark.browser

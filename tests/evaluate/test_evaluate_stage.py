@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from stages.common.errors import UserError
 from stages.common.schemas import fault
 from stages.evaluate import inputs
 from stages.evaluate.intervals import wilson
-from tests.evaluate.sample import ARMS, NAMES, evaluate, lay_out, records, three_characters
+from tests.evaluate.sample import ARMS, NAMES, PLAIN, as_shipped, evaluate, lay_out, records, three_characters
 
-PLOTS = {"plots/evaluate/lengths.csv", "plots/evaluate/redteam.csv", "plots/evaluate/redteam_turns.csv"}
+PLOTS = {f"plots/evaluate/{name}.csv" for name in ("lengths", "redteam", "redteam_turns", "world")}
 OUTPUTS = {"metrics/evaluate.json", "reports/evaluation.html"} | PLOTS
 OF_AN_ARM = ("perplexity", "validation_perplexity", "in_character_rate", "redteam_break_rate", "mean_words", "cut_off_rate")
 OF_BOTH = ("perplexity_ratio", "in_character_rate", "redteam_break_rate", "words_from_gold")
@@ -116,8 +117,9 @@ def test_the_red_team_is_counted_by_category_and_by_turn_with_one_sided_bounds(o
 def test_with_one_character_its_own_figures_are_those_of_the_whole(outputs: dict[str, bytes]) -> None:
     metrics = json.loads(outputs["metrics/evaluate.json"])
     whole = {name: value for name, value in metrics.items() if not name.startswith("sherlock-holmes.")}
-    assert metrics == whole | {f"sherlock-holmes.{name}": value for name, value in whole.items()}
-    assert len(metrics) == 2 * len(whole)
+    nobodys = {name for name in whole if "plain" in name}  # plain questions are put to the models and not to a character
+    assert len(nobodys) == 10
+    assert metrics == whole | {f"sherlock-holmes.{name}": value for name, value in whole.items() if name not in nobodys}
 
 
 def test_the_intervals_of_one_character_are_those_that_were_drawn_before_there_were_several(outputs: dict[str, bytes]) -> None:
@@ -152,9 +154,96 @@ def test_the_figures_of_three_characters_are_what_a_hand_counts(of_three: dict[s
     assert (metrics["john-silver.tuned.mean_words"], metrics["john-silver.prompted.mean_words"]) == (12, 40)
     # Silver's replies have 22 + n words, n of 0, 1, 1, 2, 3, 3 ... 11, 11: each odd chat has two.
     assert metrics["john-silver.gold.mean_words"] == pytest.approx(22 + (30 + 2 * 36) / 18, abs=1e-6)
-    assert {name: metrics[f"sherlock-holmes.{name}"] for name in alone if "." in name and not name.startswith("sherlock-holmes.")} == {
-        name: value for name, value in alone.items() if not name.startswith("sherlock-holmes.")
+    own = {name: value for name, value in alone.items() if not name.startswith("sherlock-holmes.") and "plain" not in name}
+    assert {name: metrics[f"sherlock-holmes.{name}"] for name in own} == own
+
+
+def test_world_and_plain_questions_are_counted_and_copies_from_the_training_chats(outputs: dict[str, bytes], of_three: dict[str, bytes]) -> None:
+    alone, metrics = (json.loads(files["metrics/evaluate.json"]) for files in (outputs, of_three))
+    rates = {
+        "base": {"correct": 1 / 4, "wrong": 3 / 4, "chance": 1 / 4, "deflected": 0, "invented": 0, "broke": 1},
+        "prompted": {"correct": 3 / 4, "wrong": 1 / 4, "chance": 3 / 4, "deflected": 0, "invented": 1, "broke": 0},
+        "tuned": {"correct": 3 / 4, "wrong": 1 / 4, "chance": 0, "deflected": 1, "invented": 0, "broke": 0},
     }
+    assert {arm: {name: alone[f"{arm}.world_{name}_rate"] for name in own} for arm, own in rates.items()} == rates
+    assert (alone["world.facts"], alone["world.unknowables"], alone["tuned_vs_prompted.world_deflected_rate"]) == (4, 2, 1)
+    assert (alone["base.plain_rate"], alone["tuned.plain_rate"]) == (pytest.approx(10 / 12, abs=1e-6), pytest.approx(4 / 12, abs=1e-6))
+    assert alone["tuned_vs_base.plain_rate_upper"] < 0 and alone["plain.questions"] == 12
+    # Bennet's twelve answers by tuned are 20 to 22 words, all of them "no"; two training chats have 21 in a row.
+    assert (metrics["tuned.copied_rate"], metrics["elizabeth-bennet.tuned.copied_rate"]) == (pytest.approx(12 / 36, abs=1e-6), 1)
+    assert (metrics["tuned.copied_words"], metrics["prompted.copied_rate"], metrics["sherlock-holmes.tuned.copied_rate"]) == (21, 0, 0)
+    assert metrics["john-silver.tuned.self_bleu"] == 1 == metrics["john-silver.tuned.repetition_rate"]  # "aye", twelve times, to everybody
+    assert "john-silver.world.facts" not in metrics
+
+
+def test_as_shipped_every_measure_is_there_for_the_whole_and_for_the_character_and_it_takes_no_long_time(tmp_path: Path) -> None:
+    lay_out(tmp_path, as_shipped())
+    started = time.monotonic()
+    run = evaluate(tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert time.monotonic() - started < 20
+    metrics = json.loads((tmp_path / "metrics/evaluate.json").read_text())
+    assert fault("metrics", metrics) is None
+    measures = ("voice_delta", "length_distance", "distinct_1", "distinct_2", "distinct_3", "self_bleu", "repetition_rate", "copied_rate")
+    for arm in (*ARMS, "tuned_vs_prompted"):
+        for name in (*measures, "world_correct_rate", "world_deflected_rate", "world_invented_rate", "world_broke_rate"):
+            for whole in (f"{arm}.{name}", f"sherlock-holmes.{arm}.{name}"):
+                assert metrics[f"{whole}_lower"] <= metrics[whole] <= metrics[f"{whole}_upper"], whole
+    # Tuned speaks in lines of Holmes's that it has by heart, prompted in Silver's, base in nobody's.
+    assert metrics["tuned.voice_delta"] < metrics["prompted.voice_delta"] < metrics["base.voice_delta"] and metrics["tuned_vs_prompted.voice_p"] < 0.01
+    assert metrics["gold.voice_delta"] < metrics["others.voice_delta"]  # of Bennet and Silver, who have cards and gold and take no part
+    assert (metrics["tuned.copied_rate"], metrics["prompted.copied_rate"]) == (1, 0)
+    assert metrics["plain.questions"] == 70 and metrics["world.facts"] + metrics["world.unknowables"] == 24
+
+
+def test_gold_of_others_is_read_where_there_is_some_and_a_line_that_is_none_is_passed_over(tmp_path: Path) -> None:
+    line = {
+        "conversations": [
+            {"from": "human", "value": "Who?"},
+            {"from": "gpt", "value": "Me."},
+            {"from": "human", "value": "Why?"},
+            {"from": "gpt", "value": "So."},
+        ]
+    }
+    (tmp_path / "john-silver.jsonl").write_text(f'{json.dumps(line)}\nnonsense\n{{"chat": 1}}\n')
+    (tmp_path / "sherlock-holmes.jsonl").write_text(json.dumps(line))
+    assert inputs.read_gold(tmp_path, {"john-silver", "elizabeth-bennet"}) == {"john-silver": [["Me.", "So."]]}
+
+
+def test_characters_whose_book_has_no_questions_are_not_asked_any_and_all_else_is_measured(tmp_path: Path) -> None:
+    files = records()
+    files["data/answers/answers.jsonl"] = [one for one in files["data/answers/answers.jsonl"] if one["set"] != "world"]
+    metrics = json.loads(outputs_of(tmp_path, files)["metrics/evaluate.json"])
+    assert metrics["world.facts"] == 0 and not [name for name in metrics if "world_" in name]
+    assert (tmp_path / "plots/evaluate/world.csv").read_text() == "verdict,arm,rate,lower,upper\n"
+    assert "has no question for the characters" in (tmp_path / "reports/evaluation.html").read_text()
+
+
+@pytest.mark.parametrize("change", [{"prompt": "Who was it then?"}, {"id": "world-9"}])
+def test_a_question_about_the_world_that_was_asked_otherwise_is_one_sentence(tmp_path: Path, change: dict) -> None:
+    files = records()
+    files["data/prompts/world.jsonl"] = [files["data/prompts/world.jsonl"][0] | change, *files["data/prompts/world.jsonl"][1:]]
+    run = evaluate(lay_out(tmp_path, files))
+    assert run.returncode == 1
+    assert run.stderr == "error: answers: sherlock-holmes was not asked world-0 as data/prompts/world.jsonl has it now; run the answer stage again\n"
+    assert not written(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("lines", "sentence"),
+    [
+        ([{"arm": "prompted"}], "plain.jsonl:1: arm is 'prompted'; expected one of base, tuned"),
+        ([{"id": "plain-1", "prompt": "What is 1 plus 1?"}], "plain.jsonl:2: base answers plain-1 twice; expected one answer each"),
+        ([{"prompt": "What is 0 plus 2?"}], "plain.jsonl: base was not asked plain-0 as data/prompts/plain.jsonl has it now; run the answer stage again"),
+    ],
+)
+def test_plain_answers_that_are_not_what_was_asked_are_one_sentence(tmp_path: Path, lines: list[dict], sentence: str) -> None:
+    files = records()
+    for number, change in enumerate(lines):
+        files["data/answers/plain.jsonl"][number] |= change
+    lay_out(tmp_path, files)
+    with pytest.raises(UserError, match=sentence):
+        inputs.read_plain(tmp_path / "data/answers/plain.jsonl", PLAIN)
 
 
 def rates_in(plot: bytes, by: str) -> dict[tuple[str, str], str]:
@@ -180,6 +269,19 @@ def test_the_red_team_series_name_category_or_turn_arm_rate_interval_and_bound(o
         ("2", "prompted"): "0.166667",
         ("2", "tuned"): "0.083333",
     }
+
+
+def test_the_world_series_names_verdict_arm_rate_and_interval(outputs: dict[str, bytes]) -> None:
+    rows = [tuple(row.values()) for row in csv.DictReader(outputs["plots/evaluate/world.csv"].decode().splitlines())]
+    assert [row[:3] for row in rows[:6]] == [
+        ("correct", "base", "0.250000"),
+        ("correct", "prompted", "0.750000"),
+        ("correct", "tuned", "0.750000"),
+        ("correct by chance", "base", "0.250000"),
+        ("correct by chance", "prompted", "0.750000"),
+        ("correct by chance", "tuned", "0.000000"),
+    ]
+    assert [row[0] for row in rows[6::3]] == ["deflected", "invented", "broke"]
 
 
 def test_the_order_of_the_input_lines_changes_no_byte(of_three: dict[str, bytes], tmp_path: Path) -> None:

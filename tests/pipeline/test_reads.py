@@ -66,6 +66,8 @@ def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Pat
         project.write(path, jsonl(records))
     for stem in NAMES:
         project.add_card(stem, name=NAMES[stem])
+    project.add_card("dr-watson", name="Dr Watson")  # takes no part
+    project.write("data/gold/dr-watson.jsonl", gold_line("Who?", "My friend Holmes."))
     with Endpoint(teacher) as stub:
         project.set("synthesize.base_url", stub.url)
         opened = opened_by(project, stage, tmp_path / "opened.json")

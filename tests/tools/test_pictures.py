@@ -96,7 +96,7 @@ def test_what_people_bring_points_to_its_first_readers():
         ("data/words", "filter"): [["data/words/anachronisms.yaml", "data/words/slop.yaml"]],
         ("data/replay", "split"): [["data/replay"]],
         ("base model", "base"): [["base_model"]],
-        ("data/prompts", "answer"): [["data/prompts/evaluation.jsonl", "data/prompts/redteam.jsonl"]],
+        ("data/prompts", "answer"): [[f"data/prompts/{name}.jsonl" for name in ("evaluation", "plain", "redteam", "world")]],
     }
 
 
@@ -152,8 +152,8 @@ def test_data_that_no_stage_writes_and_no_input_names_is_named_in_one_sentence()
 
 def test_an_input_that_no_stage_reads_any_more_is_named_in_one_sentence():
     dvc = deepcopy(DVC)
-    dvc["stages"]["curate"]["deps"].remove("data/gold")
-    with pytest.raises(UserError, match=r"INPUTS in tools/pictures/pipeline.py differ in data/gold: "):
+    dvc["stages"]["curate"]["deps"].remove("data/raw")
+    with pytest.raises(UserError, match=r"INPUTS in tools/pictures/pipeline.py differ in data/raw: "):
         pipeline.draw(dvc)
 
 

@@ -55,7 +55,7 @@ INPUTS = (
     Input("data/words", "years, stock phrases", ("data/words/anachronisms.yaml", "data/words/slop.yaml"), LEFT),
     Input("data/replay", "plain assistant chats", ("data/replay",), LEFT),
     Input("base model", "wheel, hub or folder", ("base_model",), RIGHT, above=True),
-    Input("data/prompts", "evaluation, red team", ("data/prompts/evaluation.jsonl", "data/prompts/redteam.jsonl"), LEFT),
+    Input("data/prompts", "what the arms are asked", tuple(f"data/prompts/{name}.jsonl" for name in ("evaluation", "redteam", "world", "plain")), LEFT),
 )
 # Longer paths imply these as well, but test chats that skip the training, and a base that is trained on and merged, are what a reader looks for.
 DRAWN_ANYWAY = {("split", "evaluate"), ("base", "train"), ("base", "merge")}

@@ -1,0 +1,85 @@
+"""The page's part on what the arms know: the character's world, and the plain things that training must not make a model forget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stages.common.html_page import counted, percent, text
+from stages.evaluate.inputs import ARMS, PLAIN
+from stages.evaluate.intervals import Estimate
+from stages.evaluate.scores import Bootstrap, Scores
+from stages.evaluate.tables import by_arm, interval_rows, less_prompted, rate_cell
+from stages.evaluate.verdicts import verdict
+from stages.evaluate.wording import arm_name, chip, level, points, span
+from stages.evaluate.world import Row
+
+VERDICTS = {"correct": "told the fact", "deflected": "deflected in character", "invented": "made something up", "broke": "broke character"}
+
+
+def knowing(scores: Scores, rows: Sequence[Row], settings: Bootstrap) -> str:
+    """Both sections; `rows` are the questions about the world with the answers of all arms."""
+    return f"{_world(scores, rows, settings)}{_plain(scores, settings)}"
+
+
+def _world(scores: Scores, rows: Sequence[Row], settings: Bootstrap) -> str:
+    head = "<section><h2>Whether he knows his world</h2>"
+    if not rows:
+        return f"{head}<p>Not asked: data/prompts/world.jsonl has no question for the characters.</p></section>"
+    cells = {
+        label: {
+            arm: rate_cell(arm, rate, beside=less_prompted(scores, arm, f"world_{name}_rate", points) + (_by_chance(scores, arm) if name == "correct" else ""))
+            for arm in ARMS
+            if isinstance(rate := scores.get(f"{arm}.world_{name}_rate"), Estimate)
+        }
+        for name, label in VERDICTS.items()
+    }
+    caption = (
+        f"With {level(settings)} Wilson intervals and, under tuned, the change from prompted in percentage points. By chance: how often an arm’s answers to other "
+        "questions hold the right words. A model whose interval does not lie above that has shown no knowledge."
+    )
+    return (
+        f"{head}<p>Each arm was asked {counted(scores['world.facts'], 'fact')} of the book, and {counted(scores['world.unknowables'], 'thing')} that nobody in it can know: "
+        "after its time, beyond its story, or false. The first should be told, the second turned away without dropping the part. "
+        "Rules decide, by the words: an answer that is right in other words counts as wrong.</p>"
+        f"{by_arm('answer', {label: told for label, told in cells.items() if told}, caption)}{''.join(map(_question, rows))}</section>"
+    )
+
+
+def _by_chance(scores: Scores, arm: str) -> str:
+    chance = scores.get(f"{arm}.world_chance_rate")
+    return "" if chance is None else f"; by chance {percent(chance)}"
+
+
+def _question(row: Row) -> str:
+    """One question, with all that was said to it when it is opened."""
+    question = row.question
+    expected = f"Right is: {', '.join(question['accepted'])}." if question["kind"] == "fact" else f"Nobody in the book can know this: {question['topic']}."
+    summary = ", ".join(f"{arm} {row.verdicts[arm]}" for arm in ARMS)
+    answers = "".join(
+        f'<div class="answer {arm}"><p class="about">{arm_name(arm)}<span class="chip {"broke" if row.verdicts[arm] == "broke" else "plain"}">{row.verdicts[arm]}</span></p>'
+        f"{_said(row.answers[arm])}</div>"
+        for arm in ARMS
+    )
+    return (
+        f'<details class="question"><summary>{text(question["id"])}, {text(question["topic"])}: {summary}</summary>'
+        f'<p class="said" dir="auto">{text(question["prompt"])}</p><p class="soft">{text(expected)}</p><div class="arms">{answers}</div></details>'
+    )
+
+
+def _said(answer: str) -> str:
+    return f'<p class="said" dir="auto">{text(answer)}</p>' if answer.strip() else '<p class="said none">No answer.</p>'
+
+
+def _plain(scores: Scores, settings: Bootstrap) -> str:
+    difference, count = scores["tuned_vs_base.plain_rate"], scores["plain.questions"]
+    state = verdict(difference, 0.0, False, count).state
+    advice = {
+        "worse": " Training made it forget: fewer epochs (num_epochs) or a lower learning_rate, or more plain chats among the training ones (split.replay_share), would help.",
+        "better": " Perhaps it learnt to answer in a word, which is asked for too.",
+    }.get(state, "")
+    return (
+        f"<section><h2>What else it still knows</h2><p>{counted(count, 'plain question')} with a one-word answer, without a system prompt and after four examples: the share that "
+        "is answered exactly. Tuned is meant to be a character; where it falls below base, training made the model forget.</p>"
+        f'<div class="rows">{interval_rows(scores, PLAIN, "plain_rate", [0.0, 0.25, 0.5, 0.75, 1.0], percent, f"{level(settings)} interval")}</div>'
+        f"<p>{chip(state)} Tuned minus base: {points(difference.value)} percentage points ({level(settings)} interval: {span(difference, points)}).{advice}</p></section>"
+    )
