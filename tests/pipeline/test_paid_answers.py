@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -49,9 +50,12 @@ class Clone:
         names = {f"GIT_{who}_{what}": "tests@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
         state = {"DRAMATIS_STATE": str(self.home / "state"), VARIABLE: KEY, "DVC_NO_ANALYTICS": "1", "GIT_CONFIG_GLOBAL": os.devnull}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        done = subprocess.run(command, cwd=self.folder, env={**os.environ, **dvc, **names, **state, "PATH": path}, capture_output=True, text=True, timeout=300)
-        assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-        return done.stdout + done.stderr
+        with tempfile.TemporaryFile("w+") as said:  # not a pipe: the workers of a queue hold it open after their command has ended
+            done = subprocess.run(command, cwd=self.folder, env={**os.environ, **dvc, **names, **state, "PATH": path}, stdout=said, stderr=said, timeout=300)
+            said.seek(0)
+            told = said.read()
+        assert done.returncode == 0, f"{' '.join(command)}\n{told[-6000:]}"
+        return told
 
     def read(self, path: str) -> bytes:
         return (self.folder / path).read_bytes()
@@ -101,7 +105,7 @@ def test_nothing_is_paid_twice_over_runs_machines_and_parameters(tmp_path: Path)
         for chats in (16, 17):
             clone.run("dvc", "exp", "run", "--queue", "-S", f"synthesize.chats={chats}")
         clone.run("dvc", "queue", "start", "-j", "2")  # two copies at once
-        until = time.monotonic() + 120
+        until = time.monotonic() + 300
         while (status := clone.run("dvc", "queue", "status")).count("Success") < 2:
             assert "Failed" not in status and time.monotonic() < until, status
             time.sleep(1)
