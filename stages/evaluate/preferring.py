@@ -51,7 +51,7 @@ def _votes(preferences: Preferences, settings: Bootstrap) -> str:
         f"<p>{counted(found['human.raters'], 'person', 'people')} compared {first} and {second} on {counted(found['human.prompts'], 'prompt')}, {counted(found['human.votes'], 'vote')} in all, "
         "without knowing whose answer was whose. A tie, and both bad, count half.</p>"
         f'<div class="rows">{interval_rows({f"{second}.human_win_rate": rate}, (second,), "human_win_rate", SHARES, percent, f"{level(settings)} interval")}</div>'
-        f"<p>{chip('better' if state == 'better' else state)} <strong>{told}</strong> {arm_name(second)} wins {counted(wins, 'prompt')}, {arm_name(first)} {losses}, and {ties} are undecided "
+        f"<p>{chip(state)} <strong>{told}</strong> {arm_name(second)} wins {counted(wins, 'prompt')}, {arm_name(first)} {losses}, and {ties} are undecided "
         f"(exact sign test, p = {found[f'{pair}.human_p']:.4f}). {power} Both bad: {percent(found[f'{pair}.human_both_bad_rate'].value)} of votes.</p>"
     )
 
@@ -83,7 +83,7 @@ def _agreement(preferences: Preferences, settings: Bootstrap) -> str:
     alphas = {label: alpha for name, label in labels.items() if (alpha := preferences.figures.get(f"human.{name}_alpha"))}
     if not alphas:
         return "<p>How far raters agree is not known: no two of them have rated the same prompt and told answers apart.</p>"
-    told = "; ".join(f"{text(label)} {signed(alpha.value, 2)} ({span(alpha, lambda value: signed(value, 2))})" for label, alpha in alphas.items())
+    told = "; ".join(f"{text(label)} {fine(alpha.value)} ({span(alpha, fine)})" for label, alpha in alphas.items())
     return (
         f"<p>How far raters agree, by Krippendorff’s alpha (1: wholly; 0: as by chance; from {RELIABLE} on reliable, from {TENTATIVE} on tentative): {told}. "
         "Where they do not agree, the means above are of tastes and say little about the answers.</p>"
