@@ -175,7 +175,7 @@ find("stop").addEventListener("click", () => {
   if (done()) finish();
   else find("missing").textContent = "Nothing is rated yet.";
 });
-find("again").addEventListener("click", show);
+find("onward").addEventListener("click", show);
 find("copy").addEventListener("click", async () => {
   find("ratings").select();
   try {
