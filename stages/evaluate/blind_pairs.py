@@ -1,8 +1,8 @@
 """Pairs of answers for people who must not know whose they are, and the key that stays with the team.
 
 The page that raters get holds an id for each answer it shows and nothing else that comes from the arm. An id is an HMAC of the answer's place under a salt, and
-the salt an HMAC of data/answers/answers.jsonl, byte for byte. So the same answers give the same page again, and nobody can compute an id from the page: it shows
-two arms' answers to some prompts, and the file holds the third arm's and the red team's too. The page also names the file's SHA-256, from which the salt
+the salt an HMAC of the lines of data/answers/answers.jsonl, sorted. So the same answers give the same page again, and nobody can compute an id from the page: it shows
+two arms' answers to some prompts, and the file holds the third arm's and the red team's too. The page also names the lines' SHA-256, from which the salt
 does not follow. Order and sides are drawn from a seed that holds the salt: `evaluate.seed` alone, which anybody may guess, would give them away.
 
 Among the pairs are catch items, which are not counted as votes: pairs that come back later with their sides exchanged, and answers beside words thrown together.
@@ -53,8 +53,13 @@ class Item:
     b: Side
 
 
+def in_order(answers: bytes) -> bytes:
+    """The lines of answers.jsonl, sorted: in which order they stand there makes no other answers. What follows is made from these."""
+    return b"\n".join(sorted(filter(None, answers.split(b"\n"))))
+
+
 def salt_of(answers: bytes) -> bytes:
-    """The salt of the ids, from the content of answers.jsonl."""
+    """The salt of the ids."""
     return hmac.digest(b"dramatis: who said what", answers, "sha256")
 
 
@@ -109,7 +114,7 @@ def _beside_bad(exchange: Exchange, arm: str, draw: random.Random) -> Item:
 
 
 def shown(items: Sequence[Item], answers: bytes, salt: bytes) -> dict:
-    """What the page holds: no arm, no prompt's id, no kind of item. `answers` and `page` are SHA-256 of answers.jsonl and of the items, in hex."""
+    """What the page holds: no arm, no prompt's id, no kind of item. `answers` and `page` are SHA-256 of the answers, as `in_order` gives them, and of the items, in hex."""
     told = [
         {
             "name": item.exchange.name,

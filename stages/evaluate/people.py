@@ -30,6 +30,7 @@ def compare(
     Ratings that name other answers are not counted, nor are those of other arms. Raises UserError where one speaks of answers that were never shown.
     """
     first, second = arms
+    answers = blind_pairs.in_order(answers)
     pair, salt, digest = (first, second), blind_pairs.salt_of(answers), sha256(answers).hexdigest()
     asked = [one for one in exchanges if one.set == "evaluation" and one.turn == 1]
     items = blind_pairs.items(asked, pair, count, settings.seed, salt)

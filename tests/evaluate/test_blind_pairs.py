@@ -105,3 +105,8 @@ def test_the_key_and_the_answers_alone_give_each_id_its_meaning_back() -> None:
         for side in ("a", "b"):
             place = meaning[item[side]["id"]]
             assert (place.kind, place.prompt, place.character, place.arm) == (item["kind"], item["prompt"], item["character"], item[side]["arm"])
+
+
+def test_the_order_of_the_lines_makes_no_other_answers_and_one_letter_does() -> None:
+    assert blind_pairs.in_order(b'{"b": 1}\n{"a": 2}\n') == blind_pairs.in_order(b'{"a": 2}\n{"b": 1}') == b'{"a": 2}\n{"b": 1}'
+    assert blind_pairs.in_order(b'{"b": 1}\n{"a": 3}\n') != blind_pairs.in_order(b'{"b": 1}\n{"a": 2}\n')
