@@ -28,7 +28,7 @@ def render(page: Mapping) -> str:
 <p class="lede">You will see {count} of answers. Each pair replies to the same words, said to a character from a book. You are not told who wrote which.</p>
 <p>Give both answers {LOWEST} (poor) to {HIGHEST} (excellent) for each of five aspects, then say which one you prefer.</p>
 <dl>{"".join(f"<dt>{text(label)}</dt><dd>{text(question)}</dd>" for label, question in ASPECTS.values())}</dl>
-<p>With a keyboard: the digits {LOWEST} to {HIGHEST} fill in one score after another; {", ".join(f"<kbd>{key}</kbd> {text(label.lower())}" for label, key in CHOICES.values())};
+<p>With a keyboard: the digits {LOWEST} to {HIGHEST} fill in one score after another; {", ".join(f"<kbd>{key}</kbd> {text(label)}" for label, key in CHOICES.values())};
 <kbd>Enter</kbd> goes on. Tab and the arrows work too.</p>
 <p>You can close the page at any time and open it again in this browser: it remembers where you were. Nothing is sent: at the end you save one file and send it back yourself.</p>
 <p id="forgets" hidden><strong>This browser does not let the page remember anything. Do it all at once, or open the file in another browser.</strong></p>
