@@ -14,6 +14,8 @@ from stages.evaluate.findings import characters, findings
 from stages.evaluate.inputs import ARMS, Conversation, Exchange, conversations
 from stages.evaluate.knowing import knowing
 from stages.evaluate.memorisation import Copy
+from stages.evaluate.preferences import Preferences
+from stages.evaluate.preferring import preferring
 from stages.evaluate.redteam import Attack
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.series import Length
@@ -36,6 +38,7 @@ def render(
     attack: Attack,
     copies: Sequence[tuple[Copy, Conversation]],
     of_world: Sequence[Row],
+    preferences: Preferences,
     settings: Bootstrap,
 ) -> str:
     """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives, and what stands behind them. Equal arguments give equal bytes."""
@@ -51,6 +54,7 @@ def render(
 <main>
 {findings(scores, found, settings)}
 {characters(each, names, settings)}
+{preferring(preferences, settings)}
 {sounding(scores, copies, settings)}
 {_histograms(scores, lengths)}
 {knowing(scores, of_world, settings)}
@@ -58,7 +62,7 @@ def render(
 {transcripts(held)}
 {_method(scores, settings)}
 </main>
-<footer><p>Written by the evaluate stage from data/answers, data/splits, data/prompts and data/characters. The same figures are in metrics/evaluate.json,
+<footer><p>Written by the evaluate stage from data/answers, data/splits, data/prompts, data/characters and data/ratings. The same figures are in metrics/evaluate.json,
 the series in plots/evaluate.</p></footer>"""
     return document(f"{title}: base, prompted and tuned", STYLE + style, body, script)
 

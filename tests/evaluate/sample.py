@@ -40,7 +40,7 @@ WORLD = [
     for n in (4, 5)
 ]
 PLAIN = [{"id": f"plain-{n}", "topic": "arithmetic", "prompt": f"What is {n} plus 1?", "answers": [str(n + 1)]} for n in range(12)]
-PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence")
+PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence", "evaluate.ab.prompts", "evaluate.ab.arms")
 
 
 def chat(number: int, replies: list[str], character: str = "sherlock-holmes") -> dict:
