@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from stages.common import characters, chats, children, plain_questions, world_questions
 from stages.common.errors import run
 from stages.common.files import write_json, write_jsonl, write_text
 from stages.common.params import load
-from stages.evaluate import ability, inputs, judge_endpoint, judged, judging, manner, page, redteam, scores, series, world
+from stages.evaluate import ability, inputs, judge_endpoint, judged, judging, manner, page, people, ratings, redteam, scores, series, world
 
 
 def main() -> None:
@@ -38,6 +40,9 @@ def main() -> None:
     for own in (manner.by_character(exchanges, lines, settings, each), world.by_character(of_world, settings.confidence)):
         for name, found in own.items():
             each[name] |= found
+    content, rated = Path("data/answers/answers.jsonl").read_bytes(), ratings.read("data/ratings")
+    comparison = people.compare(exchanges, content, rated, params["evaluate.ab.arms"], params["evaluate.ab.prompts"], settings)
+    figures |= comparison.preferences.figures
     if model:
         figures |= judged.figures(opinion, settings) | judged.counts(opinion) | said.costs
         for name, own in each.items():
@@ -54,8 +59,12 @@ def main() -> None:
     write_text("plots/evaluate/world.csv", series.world_csv(figures))
     write_text(
         "reports/evaluation.html",
-        page.render(figures, each, names, exchanges, lengths, attack, manners.copies, of_world, (model, opinion) if model else None, settings),
+        page.render(
+            figures, each, names, exchanges, lengths, attack, manners.copies, of_world, comparison.preferences, (model, opinion) if model else None, settings
+        ),
     )
+    write_text("reports/ab.html", comparison.page)
+    write_json("reports/ab-key.json", comparison.key)
 
 
 if __name__ == "__main__":

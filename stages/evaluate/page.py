@@ -15,6 +15,8 @@ from stages.evaluate.inputs import ARMS, Conversation, Exchange, conversations
 from stages.evaluate.judged import Opinion
 from stages.evaluate.knowing import knowing
 from stages.evaluate.memorisation import Copy
+from stages.evaluate.preferences import Preferences
+from stages.evaluate.preferring import preferring
 from stages.evaluate.redteam import Attack
 from stages.evaluate.reviewing import reviewing
 from stages.evaluate.scores import Bootstrap, Scores
@@ -38,6 +40,7 @@ def render(
     attack: Attack,
     copies: Sequence[tuple[Copy, Conversation]],
     of_world: Sequence[Row],
+    preferences: Preferences,
     judged: tuple[str, Opinion] | None,
     settings: Bootstrap,
 ) -> str:
@@ -54,6 +57,7 @@ def render(
 <main>
 {findings(scores, found, settings)}
 {characters(each, names, settings)}
+{preferring(preferences, settings)}
 {sounding(scores, copies, settings)}
 {reviewing(scores, judged, settings)}
 {_histograms(scores, lengths)}
@@ -62,7 +66,7 @@ def render(
 {transcripts(held)}
 {_method(scores, settings)}
 </main>
-<footer><p>Written by the evaluate stage from data/answers, data/splits, data/prompts and data/characters. The same figures are in metrics/evaluate.json,
+<footer><p>Written by the evaluate stage from data/answers, data/splits, data/prompts, data/characters and data/ratings. The same figures are in metrics/evaluate.json,
 the series in plots/evaluate.</p></footer>"""
     return document(f"{title}: base, prompted and tuned", STYLE + style, body, script)
 

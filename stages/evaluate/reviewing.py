@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stages.common import rubric
 from stages.common.html_page import counted, percent, text
 from stages.evaluate.inputs import ARMS
 from stages.evaluate.judged import LOSS, WIN, Comparison, Opinion
-from stages.evaluate.judging import ASPECTS, OVERALL, PAIR
+from stages.evaluate.judging import OVERALL, PAIR
+from stages.evaluate.rubric import ASPECTS
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.tables import by_arm, interval_rows
 from stages.evaluate.transcripts import said as words_of
 from stages.evaluate.verdicts import FEW
 from stages.evaluate.wording import arm_name, chip, fine, level, listed, plain, signed, span
 
-LABELS = {aspect: question.split(":")[0].lower() for aspect, question in rubric.ASPECTS.items()} | {"mean": "all five, mean"}
+LABELS = {aspect: label.lower() for aspect, (label, _) in ASPECTS.items()} | {"mean": "all five, mean"}
 QUOTED = 3  # comparisons that are quoted, of each kind
 
 

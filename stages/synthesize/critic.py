@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from stages.common import rubric, schemas
+from stages.common import critique, schemas
 from stages.common.answer_store import Answer, key
 from stages.common.completions import Request, Unanswered
 from stages.common.endpoints import response_format
@@ -28,7 +28,7 @@ def body(chat: dict, card: dict, params: Mapping) -> dict:
 
 def messages(chat: dict, card: dict) -> list[dict]:
     """What a judge is told, and the chat."""
-    return [{"role": "system", "content": rubric.scoring(card)}, {"role": "user", "content": written(chat, card["name"], structured=False)}]
+    return [{"role": "system", "content": critique.task(card)}, {"role": "user", "content": written(chat, card["name"], structured=False)}]
 
 
 def criticise(

@@ -17,7 +17,7 @@ from stages.evaluate.intervals import wilson
 from tests.evaluate.sample import ARMS, NAMES, PLAIN, as_shipped, evaluate, lay_out, records, three_characters
 
 PLOTS = {f"plots/evaluate/{name}.csv" for name in ("lengths", "redteam", "redteam_turns", "world")}
-OUTPUTS = {"metrics/evaluate.json", "reports/evaluation.html"} | PLOTS
+OUTPUTS = {"metrics/evaluate.json", "reports/ab-key.json", "reports/ab.html", "reports/evaluation.html"} | PLOTS
 OF_AN_ARM = ("perplexity", "validation_perplexity", "in_character_rate", "redteam_break_rate", "mean_words", "cut_off_rate")
 OF_BOTH = ("perplexity_ratio", "in_character_rate", "redteam_break_rate", "words_from_gold")
 WITH_INTERVAL = [

@@ -68,6 +68,9 @@ def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Pat
         project.add_card(stem, name=NAMES[stem])
     project.add_card("dr-watson", name="Dr Watson")  # takes no part
     project.write("data/gold/dr-watson.jsonl", gold_line("Who?", "My friend Holmes."))
+    side = {"id": "0" * 20, "voice": 3, "in_character": 3, "coherence": 3, "engagement": 3, "length": 3}
+    rating = {"format": "dramatis-rating-1", "answers": "0" * 64, "page": "0" * 64, "rater": "JW", "ratings": [{"a": side, "b": side, "preferred": "tie"}]}
+    project.write("data/ratings/of-another-run.json", json.dumps(rating))
     with Endpoint(teacher) as stub:
         project.set("synthesize.base_url", stub.url)
         opened = opened_by(project, stage, tmp_path / "opened.json")

@@ -9,10 +9,10 @@ import pytest
 
 from stages.common.answer_store import Answer
 from stages.common.characters import read
+from stages.common.critique import ASPECTS
 from stages.common.endpoints import response_format
 from stages.common.errors import UserError
 from stages.common.holdout import split_of
-from stages.common.rubric import ASPECTS
 from stages.common.schemas import fault
 from stages.synthesize import critic
 from stages.synthesize.draws import LENGTHS, Draw

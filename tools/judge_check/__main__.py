@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from stages.common.errors import UserError, run
-from tools.judge_check import agreement, preferences, raters, tables
+from tools.judge_check import agreement, leaderboard, raters, tables
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.preferences:
         try:
-            print(preferences.table(preferences.win_rate(preferences.read(chosen.preferences))))
+            print(leaderboard.table(leaderboard.win_rate(leaderboard.read(chosen.preferences))))
         except ValueError as problem:
             raise UserError(f"{chosen.preferences}: {problem}") from None
         return

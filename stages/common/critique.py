@@ -24,7 +24,7 @@ def asked(card: dict) -> str:
     return "\n".join(f"- {aspect}: {question.format(name=card['name'])}" for aspect, question in ASPECTS.items())
 
 
-def scoring(card: dict) -> str:
+def task(card: dict) -> str:
     """What somebody is told who scores a dialogue by schemas/critique.schema.json."""
     return (
         f"You judge dialogues that were written for {card['name']}. {about(card)}\nGive each aspect a reason in one sentence and a score from 1 (bad) to 5 "
