@@ -17,6 +17,7 @@ from stages.evaluate.inputs import ARMS, UNTRAINED, Conversation
 from stages.evaluate.intervals import Estimate, wilson
 from stages.evaluate.judging import ASPECTS, OVERALL, PAIR, Judgment, Question
 from stages.evaluate.scores import Bootstrap, Scores
+from stages.evaluate.sign_flips import sign_flips
 from stages.evaluate.sign_test import sign_test, win_rate
 
 WIN, TIE, LOSS = 1.0, 0.5, 0.0
@@ -88,7 +89,16 @@ def counts(said: Opinion) -> dict[str, int]:
 
 
 def figures(said: Opinion, settings: Bootstrap) -> Scores:
-    """Every figure by its name in metrics/evaluate.json, but for those of which nothing was judged."""
+    """Every figure by its name in metrics/evaluate.json, but for those of which nothing was judged:
+
+    - `ARM.judge_ASPECT` and `ARM.judge_mean`: mean scores, 1 to 5; `tuned_vs_ARM.judge_ASPECT`: tuned's minus that arm's; all with a paired bootstrap by prompt.
+    - `tuned_vs_prompted.judge_ASPECT_p`: of the exact randomisation test on these differences, Holm's over the five aspects.
+    - `tuned_vs_prompted.judge_win_rate`, with Wilson's interval, of `judge_wins`, `judge_ties` and `judge_losses`; `judge_p` of the exact sign test.
+    - `tuned_vs_prompted.judge_length_controlled_win_rate`: what it would be at equal length.
+    - `tuned_vs_prompted.judge_ASPECT_win_rate` and `judge_ASPECT_win_p`: the same by aspect, p Holm's over the five.
+    - `judge.consistency_rate`: the share of pairs of which both orders say the same; `judge.first_rate`: of all verdicts for one arm, those for what was read first.
+    - `judge.scored` and `judge.compared`: the conversations behind these.
+    """
     return {
         **_scores(said.scored, settings),
         **_preferences(said.compared, settings.confidence),
@@ -98,7 +108,6 @@ def figures(said: Opinion, settings: Bootstrap) -> Scores:
 
 
 def _scores(scored: Sequence[tuple[Conversation, Mapping[str, Mapping]]], settings: Bootstrap) -> dict[str, Estimate]:
-    """Mean scores, 1 to 5, of each aspect and of all five, and how far tuned's are above each untrained arm's: paired bootstrap of whole conversations."""
     if not scored:
         return {}
     table = np.array([[[value[arm][aspect]["score"] for aspect in ASPECTS] for arm in ARMS] for _, value in scored], dtype=float)
@@ -114,11 +123,12 @@ def _scores(scored: Sequence[tuple[Conversation, Mapping[str, Mapping]]], settin
                 f"tuned_vs_{arm}.judge_{name}": settings.around(whole[tuned, j] - whole[i, j], samples[:, tuned, j] - samples[:, i, j])
                 for j, name in enumerate(names)
             }
-    return result
+    differences = (table[:, tuned, : len(ASPECTS)] - table[:, ARMS.index("prompted"), : len(ASPECTS)]).astype(int)
+    chances = holm([sign_flips(column.tolist()) for column in differences.T])
+    return result | {f"tuned_vs_prompted.judge_{aspect}_p": p for aspect, p in zip(ASPECTS, chances, strict=True)}
 
 
 def _preferences(compared: Sequence[Comparison], confidence: float) -> dict[str, Estimate | int | float | None]:
-    """Tuned's win rates over prompted, as a whole and by aspect. The aspects' p-values of the exact sign test are Holm's, over all five."""
     if not compared:
         return {}
     result: dict[str, Estimate | int | float | None] = {}
@@ -129,9 +139,9 @@ def _preferences(compared: Sequence[Comparison], confidence: float) -> dict[str,
         result[f"tuned_vs_prompted.judge_{'' if aspect == OVERALL else f'{aspect}_'}win_rate"] = win_rate(wins, ties, losses, confidence)
         tests[aspect] = sign_test(wins, losses)
         if aspect == OVERALL:
-            result |= {"judge.wins": wins, "judge.ties": ties, "judge.losses": losses}
+            result |= {f"tuned_vs_prompted.judge_{name}": count for name, count in (("wins", wins), ("ties", ties), ("losses", losses))}
     result["tuned_vs_prompted.judge_p"] = tests.pop(OVERALL)
-    result |= {f"tuned_vs_prompted.judge_{aspect}_p": p for aspect, p in zip(tests, holm(list(tests.values())), strict=True)}
+    result |= {f"tuned_vs_prompted.judge_{aspect}_win_p": p for aspect, p in zip(tests, holm(list(tests.values())), strict=True)}
     longer = [sum(turn.answers[PAIR[0]].words - turn.answers[PAIR[1]].words for turn in one.conversation) for one in compared]
     controlled = length_controlled.win_rate([one.points(OVERALL) for one in compared], longer, confidence)
     if controlled:

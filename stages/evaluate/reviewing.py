@@ -17,6 +17,7 @@ from stages.evaluate.wording import arm_name, chip, fine, level, listed, plain, 
 
 LABELS = {aspect: label.lower() for aspect, (label, _) in ASPECTS.items()} | {"mean": "all five, mean"}
 QUOTED = 3  # comparisons that are quoted, of each kind
+LONGEST = 400  # characters of a reason that are quoted
 
 
 def reviewing(scores: Scores, judged: tuple[str, Opinion] | None, settings: Bootstrap) -> str:
@@ -36,7 +37,7 @@ def aspect_states(scores: Scores, settings: Bootstrap) -> dict[str, str]:
     """The verdict on each aspect, "better", "worse", "open" or "few": by the exact sign test of the comparisons, Holm's correction over the five."""
     states = {}
     for aspect in ASPECTS:
-        if (p := scores.get(f"tuned_vs_prompted.judge_{aspect}_p")) is not None:
+        if (p := scores.get(f"tuned_vs_prompted.judge_{aspect}_win_p")) is not None:
             states[aspect] = _state(scores, f"tuned_vs_prompted.judge_{aspect}_win_rate", p, settings)
     return states
 
@@ -65,6 +66,7 @@ def _missing(said: Opinion) -> str:
 def _preference(scores: Scores, settings: Bootstrap) -> str:
     if not scores["judge.compared"]:
         return "<p>No pair of answers was compared in both orders.</p>"
+    wins, ties, losses = (scores[f"tuned_vs_prompted.judge_{name}"] for name in ("wins", "ties", "losses"))
     rate, p, n = scores["tuned_vs_prompted.judge_win_rate"], scores["tuned_vs_prompted.judge_p"], scores["judge.compared"]
     state, sure = _state(scores, "tuned_vs_prompted.judge_win_rate", p, settings), f"{level(settings)} interval"
     controlled = scores.get("tuned_vs_prompted.judge_length_controlled_win_rate")
@@ -93,7 +95,7 @@ def _preference(scores: Scores, settings: Bootstrap) -> str:
     few = f" Fewer than {FEW} pairs show nothing." if state == "few" else ""
     return (
         f"<p>{chip(state)} Tuned is preferred in {percent(rate.value)} of the comparisons with prompted, a tie counted half ({sure}: {span(rate, percent)}): "
-        f"{scores['judge.wins']} won, {scores['judge.ties']} tied, {scores['judge.losses']} lost, n = {n} (exact sign test, p = {p:.3g}).{few}{aspects}</p>"
+        f"{wins} won, {ties} tied, {losses} lost, n = {n} (exact sign test, p = {p:.3g}).{few}{aspects}</p>"
         f"<p>{equal}{lengths}</p>{itself}"
     )
 
@@ -103,8 +105,8 @@ def _aspects(scores: Scores, settings: Bootstrap) -> str:
         return "<p>To no prompt all arms’ answers have scores.</p>"
     rows = {LABELS[name]: {arm: f"{fine(scores[f'{arm}.judge_{name}'].value)} {_beside(scores, arm, name)}" for arm in ARMS} for name in (*ASPECTS, "mean")}
     caption = (
-        f"Mean scores, 1 to 5, with {level(settings)} intervals (bootstrap of whole prompts, n = {scores['judge.scored']}); under tuned the change from prompted, "
-        "and how often it is preferred on that aspect, with Holm’s p over the five."
+        f"Mean scores, 1 to 5, with {level(settings)} intervals (bootstrap of whole prompts, n = {scores['judge.scored']}); under tuned the change from prompted "
+        "(exact randomisation test) and how often it is preferred on that aspect (exact sign test), with Holm’s p over the five."
     )
     mean = interval_rows(scores, ARMS, "judge_mean", [1.0, 2.0, 3.0, 4.0, 5.0], fine, f"{level(settings)} interval")
     return f'<div class="rows">{mean}</div>{by_arm("aspect", rows, caption)}'
@@ -116,8 +118,10 @@ def _beside(scores: Scores, arm: str, name: str) -> str:
     if arm == "tuned":
         change = scores[f"tuned_vs_prompted.judge_{name}"]
         told += f"; change {signed(change.value, 2)}, {span(change, lambda value: signed(value, 2))}"
+        if (p := scores.get(f"tuned_vs_prompted.judge_{name}_p")) is not None:
+            told += f", p = {p:.3g}"
         if (rate := scores.get(f"tuned_vs_prompted.judge_{name}_win_rate")) is not None:
-            told += f"; preferred {percent(rate.value)}, {span(rate, percent)}, p = {scores[f'tuned_vs_prompted.judge_{name}_p']:.3g}"
+            told += f"; preferred {percent(rate.value)}, {span(rate, percent)}, p = {scores[f'tuned_vs_prompted.judge_{name}_win_p']:.3g}"
     return f'<span class="soft">({told})</span>'
 
 
@@ -138,6 +142,10 @@ def _quotes(said: Opinion) -> str:
     return f'<h3 class="every">Some of its reasons</h3>{"".join(parts)}' if parts else ""
 
 
+def _shortened(reason: str) -> str:
+    return text(reason if len(reason) <= LONGEST else f"{reason[:LONGEST]} …")
+
+
 def _place(conversation: Sequence) -> tuple[str, str, str]:
     first = conversation[0]
     return first.set, first.id, first.character
@@ -147,7 +155,7 @@ def _quote(one: Comparison, means: Mapping) -> str:
     first = one.conversation[0]
     scored = means.get(_place(one.conversation))
     summary = "".join(
-        f'<span class="quote"><span class="soft">{order}, {better}:</span> “{text(value[OVERALL]["reason"])}”</span>'
+        f'<span class="quote"><span class="soft">{order}, {better}:</span> “{_shortened(value[OVERALL]["reason"])}”</span>'
         for order, value, better in zip(
             ("tuned read first", "prompted read first"),
             (one.tuned_first, one.prompted_first),
