@@ -98,7 +98,7 @@ def table(folder: Path, rows: list[tuple[object, ...]], header: str = "item,aspe
 def test_a_judge_who_says_what_people_say_is_to_be_trusted(tmp_path: Path) -> None:
     done = check(tmp_path, str(table(tmp_path, [(n, "voice", n % 5 + 1, n % 5 + 1) for n in range(30)])))
     assert done.returncode == 0, done.stderr
-    assert "voice   30    1.000   1.000 (1.000 to 1.000)" in done.stdout
+    assert "voice   30    1.000  1.000 (1.000 to 1.000)" in done.stdout
     assert done.stdout.splitlines()[-1] == (
         "Trust the judge on voice (alpha 1.00) (Krippendorff 2019: alpha from 0.8 on is reliable, from 0.667 on allows tentative conclusions)."
     )
@@ -146,10 +146,16 @@ def test_the_sentence_tells_the_aspects_apart_and_says_where_there_are_too_few()
 
 
 def test_between_the_thresholds_a_judge_is_a_hint() -> None:
-    rated = [Rated(str(n), "voice", (n % 5 + 1,), min(5, n % 5 + 1 + n % 2)) for n in range(40)]
-    found = agreement.agreement(rated)
-    assert 0.667 <= found.alpha.value < 0.9
-    assert agreement.trust(found) == ("tentative" if found.alpha.value < 0.8 else "yes")
+    """Every second score, and every third, is any; alpha 0.75 and 0.83. With 12 items the second's interval reaches below 0.667."""
+
+    def guessed(one_in: int, count: int) -> agreement.Agreement:
+        scores = [(n % 5 + 1, n % 5 + 1 if n % one_in else n // one_in % 5 + 1) for n in range(count)]
+        return agreement.agreement([Rated(str(n), "voice", (human,), judge) for n, (human, judge) in enumerate(scores)])
+
+    assert guessed(2, 60).alpha.value == pytest.approx(0.752, abs=1e-3)
+    assert [agreement.trust(guessed(2, 60)), agreement.trust(guessed(3, 60))] == ["tentative", "yes"]
+    few = guessed(3, 12)
+    assert few.alpha.value > 0.8 > 0.667 > few.alpha.lower and agreement.trust(few) == "tentative"
 
 
 @pytest.mark.parametrize(
