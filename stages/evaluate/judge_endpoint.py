@@ -138,7 +138,7 @@ def _cost(asking: Sequence[_Asking], model: str, url: str, price: Price | None, 
     dollars = (
         f", about ${probably.usd:.2f}, at most ${upper.usd:.2f}" if price else f"; synthesize.prices has no price for {model}: its dollars are not counted"
     )
-    again = f" (and up to {retries} more requests for each reply that cannot be read)" if retries else ""
+    again = f" (and up to {retries} more request{'s' if retries > 1 else ''} for each reply that cannot be read)" if retries else ""
     return f"judge: {have}; {len(missing)} to ask of {model} at {url}: about {probably.tokens:,} tokens, at most {upper.tokens:,}{dollars}{again}"
 
 

@@ -95,7 +95,7 @@ def _preference(scores: Scores, settings: Bootstrap) -> str:
     few = f" Fewer than {FEW} pairs show nothing." if state == "few" else ""
     return (
         f"<p>{chip(state)} Tuned is preferred in {percent(rate.value)} of the comparisons with prompted, a tie counted half ({sure}: {span(rate, percent)}): "
-        f"{wins} won, {ties} tied, {losses} lost, n = {n} (exact sign test, p = {p:.3g}).{few}{aspects}</p>"
+        f"{wins} won, {ties} tied, {losses} lost, n = {n} (exact sign test, p = {p:.4f}).{few}{aspects}</p>"
         f"<p>{equal}{lengths}</p>{itself}"
     )
 
@@ -119,9 +119,9 @@ def _beside(scores: Scores, arm: str, name: str) -> str:
         change = scores[f"tuned_vs_prompted.judge_{name}"]
         told += f"; change {signed(change.value, 2)}, {span(change, lambda value: signed(value, 2))}"
         if (p := scores.get(f"tuned_vs_prompted.judge_{name}_p")) is not None:
-            told += f", p = {p:.3g}"
+            told += f", p = {p:.4f}"
         if (rate := scores.get(f"tuned_vs_prompted.judge_{name}_win_rate")) is not None:
-            told += f"; preferred {percent(rate.value)}, {span(rate, percent)}, p = {scores[f'tuned_vs_prompted.judge_{name}_win_p']:.3g}"
+            told += f"; preferred {percent(rate.value)}, {span(rate, percent)}, p = {scores[f'tuned_vs_prompted.judge_{name}_win_p']:.4f}"
     return f'<span class="soft">({told})</span>'
 
 
