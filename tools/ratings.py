@@ -14,7 +14,7 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -38,22 +38,34 @@ def take(paths: Sequence[Path]) -> int:
     refused = 0
     for path in paths:
         try:
-            for where, rating in raters(path):
-                place = FOLDER / f"{key['page'][:8]}-{sha256(rating['rater'].strip().casefold().encode()).hexdigest()[:8]}.json"
-                check(where, rating, key, meaning)
-                if place.exists():
-                    raise UserError(
-                        f"{where}: ratings of this page by {rating['rater']!r} were imported before, as {place}; delete that file to take these instead"
-                    )
-                write_json(place, rating)
-                print(f"{where}: {len(rating['ratings'])} ratings by {rating['rater']}, imported as {place}")
+            found = raters(path)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             refused += 1
+            continue
+        for where, rating in found:
+            try:
+                place = accept(where, rating, key, meaning)
+                print(f"{where}: {len(rating['ratings'])} ratings by {rating['rater']}, imported as {place}")
+            except UserError as error:
+                print(f"error: {error}", file=sys.stderr)
+                refused += 1
     return refused
 
 
-def check(where: str, rating: Any, key: Mapping, meaning: Mapping[str, Place]) -> None:
+def accept(where: str, rating: Any, key: Mapping, meaning: Mapping[str, Place]) -> Path:
+    """Put one rater's ratings into data/ratings. Raises UserError where they must not count, or were put there before."""
+    if said := fault("rating", rating):
+        raise UserError(f"{where}: {said}; expected a file that {PAGE} saved, or Label Studio's JSON export")
+    check(where, rating, key, meaning)
+    place = FOLDER / f"{key['page'][:8]}-{sha256(rating['rater'].strip().casefold().encode()).hexdigest()[:8]}.json"
+    if place.exists():
+        raise UserError(f"{where}: ratings of this page by {rating['rater']!r} were imported before, as {place}; delete that file to take these instead")
+    write_json(place, rating)
+    return place
+
+
+def check(where: str, rating: Mapping, key: Mapping, meaning: Mapping[str, Place]) -> None:
     """Raise UserError, one sentence, where a rating is not one of the page that the key belongs to, or not an attentive one."""
     for name, told in (("answers", "another run's answers"), ("page", "another page about these answers")):
         if rating[name] != key[name]:
@@ -71,14 +83,10 @@ def check(where: str, rating: Any, key: Mapping, meaning: Mapping[str, Place]) -
         raise UserError(f"{where}: refused, for {rating['rater']!r} fell for a catch item: {found}")
 
 
-def raters(path: Path) -> Iterator[tuple[str, dict]]:
-    """Each rater's ratings in a file, with where they stand: one in a page's file, several in an export of Label Studio. Raises UserError where it is neither."""
+def raters(path: Path) -> list[tuple[str, Any]]:
+    """Each rater's ratings in a file, with where they stand: one in a page's file, several in an export of Label Studio. Raises UserError where it cannot be read."""
     value = read_json(path)
-    many = _of_label_studio(path, value) if isinstance(value, list) else [(str(path), value)]
-    for where, rating in many:
-        if said := fault("rating", rating):
-            raise UserError(f"{where}: {said}; expected a file that reports/ab.html saved, or Label Studio's JSON export")
-        yield where, rating
+    return _of_label_studio(path, value) if isinstance(value, list) else [(str(path), value)]
 
 
 def _key() -> dict:

@@ -131,7 +131,7 @@ function finish() {
 
 for (const slider of sliders) {
   slider.addEventListener("input", () => score(slider, slider.value));
-  slider.addEventListener("click", () => score(slider, slider.value)); // a tap on the middle, where the slider is already, is no input
+  slider.addEventListener("pointerup", () => score(slider, slider.value)); // a tap on the middle, where the slider is already, is no input and no click
 }
 for (const choice of choices) choice.addEventListener("change", () => prefer(choice.value));
 
@@ -175,7 +175,7 @@ find("stop").addEventListener("click", () => {
   if (done()) finish();
   else find("missing").textContent = "Nothing is rated yet.";
 });
-find("again").addEventListener("click", show);
+find("onward").addEventListener("click", show);
 find("copy").addEventListener("click", async () => {
   find("ratings").select();
   try {

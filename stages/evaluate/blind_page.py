@@ -57,7 +57,7 @@ def render(page: Mapping) -> str:
 <p id="copied" role="status"></p>
 <label for="ratings">The same as text</label>
 <textarea id="ratings" readonly rows="6"></textarea>
-<p class="soft"><button type="button" class="plain" id="again">Go back to the pairs</button></p>
+<p class="soft"><button type="button" class="plain" id="onward">Go back to the pairs</button></p>
 </section>
 </main>
 <script type="application/json" id="page">{_data(page)}</script>"""
