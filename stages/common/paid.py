@@ -21,9 +21,9 @@ def store(path: Path) -> AnswerStore:
     return answers
 
 
-def elsewhere(answers: AnswerStore, path: Path, stage: str) -> str | None:
-    """One sentence where a run of the stage on another machine has paid for answers that are not here: dvc.lock names them, and nobody has asked anything here yet."""
-    if path.exists() or not answers.is_empty() or not Path("dvc.lock").exists():
+def elsewhere(known: bool, path: Path, stage: str) -> str | None:
+    """One sentence where a run of the stage on another machine has paid for answers that are not here: dvc.lock names them, and nothing is `known` here."""
+    if path.exists() or known or not Path("dvc.lock").exists():
         return None
     outs = read_yaml("dvc.lock").get("stages", {}).get(stage, {}).get("outs", [])
     if not any(out.get("path") == str(path) and out.get("size") for out in outs):

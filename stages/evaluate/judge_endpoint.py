@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from stages.common import completions, endpoints, paid
-from stages.common.answer_store import Answer, AnswerStore, key
+from stages.common.answer_store import Answer, key
 from stages.common.completions import Request, Terms, Unanswered
 from stages.common.errors import UserError
 from stages.common.spending import FREE, Caps, Price, Use, likely, most
@@ -88,9 +88,11 @@ def judge(questions: Sequence[Question], cards: Mapping[str, dict], params: Mapp
         return url, endpoints.key_in(params["evaluate.judge.api_key_env"], url, "evaluate.judge.base_url")
 
     with paid.store(ANSWERS) as store:
-        if warning := paid.elsewhere(store, ANSWERS, "evaluate"):
+        bodies = {key(url, one.attempt, one.body): one.body for one in asking}
+        there = store.find(bodies)
+        if warning := paid.elsewhere(bool(there), ANSWERS, "evaluate"):
             raise UserError(warning)
-        print(_cost(asking, model, url, price, retries, store), flush=True)
+        print(_cost(bodies, set(there), model, url, price, retries), flush=True)
         left = asking
         while left:
             label = f"judge again ({left[0].attempt})" if left[0].attempt else "judge"
@@ -126,10 +128,8 @@ def _body(question: Question, card: dict, params: Mapping) -> dict:
     )
 
 
-def _cost(asking: Sequence[_Asking], model: str, url: str, price: Price | None, retries: int, store: AnswerStore) -> str:
+def _cost(bodies: Mapping[str, dict], there: Collection[str], model: str, url: str, price: Price | None, retries: int) -> str:
     """What the first requests will probably take and what all can take at most, in one sentence; nothing has been sent yet."""
-    bodies = {key(url, one.attempt, one.body): one.body for one in asking}
-    there = store.find(bodies)
     missing = [body for name, body in bodies.items() if name not in there]
     have = f"{len(there)} of {len(bodies)} questions are answered in the store"
     if not missing:

@@ -66,8 +66,9 @@ def messages(question: Question, card: dict) -> list[dict]:
 
 
 def transcript(conversation: Conversation, arm: str, name: str) -> str:
-    """What the visitor and one arm say, turn by turn."""
-    return "\n".join(f"Visitor: {turn.prompt}\n{name}: {turn.answers[arm].text.strip() or '(says nothing)'}" for turn in conversation)
+    """What the visitor and one arm say, turn by turn, as UTF-8 can hold it."""
+    told = "\n".join(f"Visitor: {turn.prompt}\n{name}: {turn.answers[arm].text.strip() or '(says nothing)'}" for turn in conversation)
+    return told.encode("utf-8", "replace").decode()
 
 
 def again(asked: list[dict], reply: str, fault: str) -> list[dict]:

@@ -39,7 +39,7 @@ def main() -> None:
 
     writer, judge = params["synthesize.teacher"], params["synthesize.critic"]
     with paid.store(ANSWERS) as answers, teacher(params, answers, spending) as ask:
-        if params["synthesize.base_url"] and (warning := paid.elsewhere(answers, ANSWERS, "synthesize")):
+        if params["synthesize.base_url"] and (warning := paid.elsewhere(not answers.is_empty(), ANSWERS, "synthesize")):
             raise UserError(warning)
         writings = write(bodies(drawn, cards, params), params["synthesize.retries"], endpoint(params), partial(ask, writer), read)
         written, rejects = to_records(writings, drawn, cards, params)

@@ -108,6 +108,13 @@ def test_a_second_run_and_another_machine_ask_nothing_and_write_the_same(fair: t
     assert [(folder / path).read_bytes() for path in WRITTEN] == before
 
 
+def test_answers_that_dvc_lock_names_are_fetched_before_anybody_pays_again(fair: tuple, tmp_path: Path) -> None:
+    folder = shutil.copytree(fair[0], tmp_path / "clone", ignore=shutil.ignore_patterns("judged", "state", "metrics", "reports"))
+    (folder / "dvc.lock").write_text(json.dumps({"stages": {"evaluate": {"outs": [{"path": ANSWERS, "size": 9000}]}}}))
+    said = one_sentence(folder)
+    assert f"dvc.lock names answers that were paid for on another machine: `dvc pull {ANSWERS}` brings them" in said
+
+
 def test_the_page_says_what_the_judge_says(fair: tuple) -> None:
     html = (fair[0] / PAGE).read_text(encoding="utf-8")
     loads_nothing(html)

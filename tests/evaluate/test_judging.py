@@ -50,6 +50,8 @@ def test_a_judge_is_shown_the_words_and_not_whose_they_are() -> None:
     )
     assert "the consulting detective of 221B Baker Street" in system["content"] and "{{char}}" not in system["content"]
     assert all(f"- {aspect}: " in system["content"] for aspect in (*ASPECTS, "overall"))
+    halved = conversation(8, ("No \ud800 text.", "b", "c"))
+    assert messages(Question(halved, ("base",)), CARD)[1]["content"] == "Visitor: Question 8.1?\nSherlock Holmes: No ? text."
     silent = conversation(9, ("", "  ", "Yes."))
     assert messages(Question(silent, ("base",)), CARD)[1]["content"] == "Visitor: Question 9.1?\nSherlock Holmes: (says nothing)"
 

@@ -163,7 +163,7 @@ def synthesize() -> None:
     drawn = draws(params["synthesize.chats"], params["synthesize.seed"], product)
     with paid.store(ANSWERS) as store:
         plan = planned(drawn, cards, params, store, spending)
-        warning = paid.elsewhere(store, ANSWERS, "synthesize") if params["synthesize.base_url"] else None
+        warning = paid.elsewhere(not store.is_empty(), ANSWERS, "synthesize") if params["synthesize.base_url"] else None
     critics = f", judged by {params['synthesize.critic']}" if params["synthesize.critic"] else ""
     print(f"{params['synthesize.teacher']} at {params['synthesize.base_url'] or 'this machine'}{critics}\n")
     print("\n".join(table(plan, priced=not unpriced(params))), end="\n\n")
