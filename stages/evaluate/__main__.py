@@ -1,4 +1,4 @@
-"""Scores the answers and losses of base, prompted and tuned, without a model; writes metrics, plots and a page for people."""
+"""Scores the answers and losses of base, prompted and tuned, without a model but evaluate.judge's, where there is one; writes metrics, plots and a page for people."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 from stages.common import characters, chats, children, plain_questions, world_questions
 from stages.common.errors import run
-from stages.common.files import write_json, write_text
+from stages.common.files import write_json, write_jsonl, write_text
 from stages.common.params import load
-from stages.evaluate import ability, inputs, manner, page, people, ratings, redteam, scores, series, world
+from stages.evaluate import ability, inputs, judge_endpoint, judged, judging, manner, page, people, ratings, redteam, scores, series, world
 
 
 def main() -> None:
@@ -26,6 +26,9 @@ def main() -> None:
     nats = inputs.read_losses("data/answers/losses.jsonl")
     test = inputs.losses(nats, "test", expected={chat["id"]: chat["character"] for chat in held_out})
     validation = inputs.losses(nats, "validation")
+    model, talks = params["evaluate.judge.model"], [one for one in inputs.conversations(exchanges) if one[0].set == "evaluation"]
+    said = judge_endpoint.judge(judging.questions(talks) if model else [], cards, params)
+    opinion = judged.opinion(talks, said.judgments)
 
     others = inputs.read_gold("data/gold", set(cards) - set(test.characters))
     gold, lines = scores.gold_replies(held_out), manner.lines(held_out, chats.read("data/splits/train.jsonl"), others)
@@ -40,16 +43,25 @@ def main() -> None:
     content, rated = Path("data/answers/answers.jsonl").read_bytes(), ratings.read("data/ratings")
     comparison = people.compare(exchanges, content, rated, params["evaluate.ab.arms"], params["evaluate.ab.prompts"], settings)
     figures |= comparison.preferences.figures
+    if model:
+        figures |= judged.figures(opinion, settings) | judged.counts(opinion) | said.costs
+        for name, own in each.items():
+            own |= judged.figures(opinion.of(name), settings)
     lengths = series.lengths(exchanges, gold)
     attack = redteam.attack([one for one in inputs.conversations(exchanges) if one[0].set == "redteam"], settings.confidence)
 
+    judge_endpoint.keep(said.answers)
+    write_jsonl("data/judged/judgments.jsonl", [judgment.record for judgment in said.judgments])
     write_json("metrics/evaluate.json", scores.flat(figures, each))
     write_text("plots/evaluate/lengths.csv", series.lengths_csv(lengths))
     write_text("plots/evaluate/redteam.csv", series.breaks_csv("category", attack.categories))
     write_text("plots/evaluate/redteam_turns.csv", series.breaks_csv("turn", attack.turns))
     write_text("plots/evaluate/world.csv", series.world_csv(figures))
     write_text(
-        "reports/evaluation.html", page.render(figures, each, names, exchanges, lengths, attack, manners.copies, of_world, comparison.preferences, settings)
+        "reports/evaluation.html",
+        page.render(
+            figures, each, names, exchanges, lengths, attack, manners.copies, of_world, comparison.preferences, (model, opinion) if model else None, settings
+        ),
     )
     write_text("reports/ab.html", comparison.page)
     write_json("reports/ab-key.json", comparison.key)

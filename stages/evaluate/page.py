@@ -12,11 +12,13 @@ from stages.common.page_style import STYLE
 from stages.evaluate.breaches import breaches
 from stages.evaluate.findings import characters, findings
 from stages.evaluate.inputs import ARMS, Conversation, Exchange, conversations
+from stages.evaluate.judged import Opinion
 from stages.evaluate.knowing import knowing
 from stages.evaluate.memorisation import Copy
 from stages.evaluate.preferences import Preferences
 from stages.evaluate.preferring import preferring
 from stages.evaluate.redteam import Attack
+from stages.evaluate.reviewing import reviewing
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.series import Length
 from stages.evaluate.sounding import sounding
@@ -39,9 +41,10 @@ def render(
     copies: Sequence[tuple[Copy, Conversation]],
     of_world: Sequence[Row],
     preferences: Preferences,
+    judged: tuple[str, Opinion] | None,
     settings: Bootstrap,
 ) -> str:
-    """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives, and what stands behind them. Equal arguments give equal bytes."""
+    """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives, and what stands behind them; `judged` is the judge's name and what it said. Equal arguments give equal bytes."""
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     title = listed([names[character] for character in each])
     found, held = verdicts(scores), conversations(exchanges)
@@ -56,6 +59,7 @@ def render(
 {characters(each, names, settings)}
 {preferring(preferences, settings)}
 {sounding(scores, copies, settings)}
+{reviewing(scores, judged, settings)}
 {_histograms(scores, lengths)}
 {knowing(scores, of_world, settings)}
 {breaches(attack, held, settings)}

@@ -12,6 +12,7 @@ from itertools import chain, cycle, islice
 from pathlib import Path
 
 from stages.common.files import read_jsonl
+from stages.common.params import read_yaml
 from tests.evaluate.golden import CHATS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,7 @@ WORLD = [
     for n in (4, 5)
 ]
 PLAIN = [{"id": f"plain-{n}", "topic": "arithmetic", "prompt": f"What is {n} plus 1?", "answers": [str(n + 1)]} for n in range(12)]
-PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence", "evaluate.ab.prompts", "evaluate.ab.arms")
+PARAMETERS = read_yaml(ROOT / "dvc.yaml")["stages"]["evaluate"]["params"]
 
 
 def chat(number: int, replies: list[str], character: str = "sherlock-holmes") -> dict:

@@ -28,7 +28,7 @@ runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
 
 
 def teacher(body: dict, count: int) -> Reply:
-    """A teacher that writes two turns, and a critic that finds nothing."""
+    """A teacher that writes two turns, and a critic and a judge that find nothing."""
     turns = [{"speaker": "visitor", "text": "Who?"}, {"speaker": "character", "text": f"The verger, {body.get('seed')}."}]
     return Reply(completion(json.dumps({"turns": turns}) if body["model"] == "writer" else "{}"))
 
@@ -60,6 +60,7 @@ def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Pat
     project.write("data/filtered/chats.jsonl", jsonl(chat for split in ("train", "validation", "test") for chat in chats_in(split, 2)))
     answer = {"request": 0, "key": "0" * 64, "text": "Yes.", "finish": "stop", "prompt_tokens": 1, "completion_tokens": 1}
     project.write("data/synthetic/answers.jsonl", jsonl([answer]))
+    project.write("data/judged/answers.jsonl", jsonl([answer]))
     project.write("data/prompts/scenarios.yaml", "- {id: a, kind: cases, visitor: a widow, situation: She weeps.}\n")
     project.write("data/prompts/visitors.yaml", "{ages: [a young], stations: [cook], moods: [in haste]}\n")
     for path, records in three_characters().items():
@@ -73,6 +74,8 @@ def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Pat
     project.write("data/ratings/of-another-run.json", json.dumps(rating))
     with Endpoint(teacher) as stub:
         project.set("synthesize.base_url", stub.url)
+        for name, value in {"model": "judge", "base_url": stub.url, "retries": 0}.items():
+            project.set(f"evaluate.judge.{name}", value)
         opened = opened_by(project, stage, tmp_path / "opened.json")
     deps = read_yaml(project.folder / "dvc.yaml")["stages"][stage]["deps"]
     ours = {"dvc.yaml", "params.yaml", "schemas/params.schema.json", *project.outs(stage)}
