@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from stages.common import characters, chats, children, plain_questions, world_questions
 from stages.common.errors import run
-from stages.common.files import write_json, write_text
+from stages.common.files import read_json, write_json, write_text
 from stages.common.params import load
-from stages.evaluate import ability, inputs, manner, page, redteam, scores, series, world
+from stages.evaluate import ability, by_source, gate, inputs, manner, page, redteam, scores, series, world
 
 
 def main() -> None:
@@ -32,18 +32,28 @@ def main() -> None:
     manners = manner.manner(exchanges, lines, settings)
     figures |= manners.figures | world.score(of_world, settings.confidence)
     figures |= ability.figures(plain, [question["answers"] for question in asked_plainly], settings.confidence)
+    kinds = {chat["id"]: chat["source"]["kind"] for chat in held_out}
+    figures |= by_source.figures(test, kinds, settings)
     for own in (manner.by_character(exchanges, lines, settings, each), world.by_character(of_world, settings.confidence)):
         for name, found in own.items():
             each[name] |= found
+    for name in each:
+        each[name] |= by_source.figures(test.of(name), kinds, settings)
     lengths = series.lengths(exchanges, gold)
     attack = redteam.attack([one for one in inputs.conversations(exchanges) if one[0].set == "redteam"], settings.confidence)
 
-    write_json("metrics/evaluate.json", scores.flat(figures, each))
+    metrics = scores.flat(figures, each)
+    bounds = gate.judge(params["evaluate.gate"], metrics)
+
+    write_json("metrics/evaluate.json", metrics)
+    write_json("metrics/gate.json", gate.flat(bounds))
+    write_text("plots/evaluate/arms.csv", series.arms_csv(figures, each))
     write_text("plots/evaluate/lengths.csv", series.lengths_csv(lengths))
     write_text("plots/evaluate/redteam.csv", series.breaks_csv("category", attack.categories))
     write_text("plots/evaluate/redteam_turns.csv", series.breaks_csv("turn", attack.turns))
     write_text("plots/evaluate/world.csv", series.world_csv(figures))
-    write_text("reports/evaluation.html", page.render(figures, each, names, exchanges, lengths, attack, manners.copies, of_world, settings))
+    rendered = page.render(figures, each, names, exchanges, lengths, attack, manners.copies, of_world, bounds, read_json("metrics/train.json"), settings)
+    write_text("reports/evaluation.html", rendered)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import isfinite
@@ -80,8 +80,12 @@ class Losses:
 
     def of(self, character: str) -> Losses:
         """The chats of one character; perhaps none."""
-        own = [place for place, name in enumerate(self.characters) if name == character]
-        return Losses(tuple(self.ids[place] for place in own), (character,) * len(own), self.nll[own], self.tokens[own])
+        return self.at([place for place, name in enumerate(self.characters) if name == character])
+
+    def at(self, places: Sequence[int]) -> Losses:
+        """The chats at these places, in their order."""
+        ids, characters = ([names[place] for place in places] for names in (self.ids, self.characters))
+        return Losses(tuple(ids), tuple(characters), self.nll[list(places)], self.tokens[list(places)])
 
 
 def read_answers(path: str | Path) -> list[dict]:

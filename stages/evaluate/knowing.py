@@ -9,7 +9,7 @@ from stages.evaluate.inputs import ARMS, PLAIN
 from stages.evaluate.intervals import Estimate
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.tables import by_arm, interval_rows, less_prompted, rate_cell
-from stages.evaluate.verdicts import verdict
+from stages.evaluate.verdicts import verdicts
 from stages.evaluate.wording import arm_name, chip, level, points, span
 from stages.evaluate.world import Row
 
@@ -71,15 +71,12 @@ def _said(answer: str) -> str:
 
 
 def _plain(scores: Scores, settings: Bootstrap) -> str:
-    difference, count = scores["tuned_vs_base.plain_rate"], scores["plain.questions"]
-    state = verdict(difference, 0.0, False, count).state
-    advice = {
-        "worse": " Training made it forget: fewer epochs (num_epochs) or a lower learning_rate, or more plain chats among the training ones (split.replay_share), would help.",
-        "better": " Perhaps it learnt to answer in a word, which is asked for too.",
-    }.get(state, "")
+    found = verdicts(scores, settings.confidence)["plain_rate"]
+    difference, count, state = found.difference, found.count, found.state
+    told = {"worse": " Training made it forget.", "better": " Perhaps it learnt to answer in a word, which is asked for too."}.get(state, "")
     return (
         f"<section><h2>What else it still knows</h2><p>{counted(count, 'plain question')} with a one-word answer, without a system prompt and after four examples: the share that "
         "is answered exactly. Tuned is meant to be a character; where it falls below base, training made the model forget.</p>"
         f'<div class="rows">{interval_rows(scores, PLAIN, "plain_rate", [0.0, 0.25, 0.5, 0.75, 1.0], percent, f"{level(settings)} interval")}</div>'
-        f"<p>{chip(state)} Tuned minus base: {points(difference.value)} percentage points ({level(settings)} interval: {span(difference, points)}).{advice}</p></section>"
+        f"<p>{chip(state)} Tuned minus base: {points(difference.value)} percentage points ({level(settings)} interval: {span(difference, points)}).{told}</p></section>"
     )

@@ -40,7 +40,8 @@ WORLD = [
     for n in (4, 5)
 ]
 PLAIN = [{"id": f"plain-{n}", "topic": "arithmetic", "prompt": f"What is {n} plus 1?", "answers": [str(n + 1)]} for n in range(12)]
-PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence")
+TRAINING = {"chats": 126, "loss": 3.788932, "eval_loss": 3.937228, "warnings.chats": 1, "warnings.eval_loss_far_above": 0}
+PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence", "evaluate.gate")
 
 
 def chat(number: int, replies: list[str], character: str = "sherlock-holmes") -> dict:
@@ -185,6 +186,8 @@ def lay_out(folder: Path, files: dict[str, list[dict]]) -> Path:
     for stem in sorted({record["character"] for path in ("data/splits/test.jsonl", "data/prompts/world.jsonl") for record in files[path]}):
         card["data"]["name"] = NAMES[stem]
         (folder / f"data/characters/{stem}.json").write_text(json.dumps(card), encoding="utf-8")
+    (folder / "metrics").mkdir(exist_ok=True)
+    (folder / "metrics/train.json").write_text(json.dumps(TRAINING))
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "dvc.yaml").write_text(f"stages:\n  evaluate:\n    cmd: python -m stages.evaluate\n    params: [{', '.join(PARAMETERS)}]\n")
     return folder

@@ -16,8 +16,8 @@ from stages.evaluate import inputs
 from stages.evaluate.intervals import wilson
 from tests.evaluate.sample import ARMS, NAMES, PLAIN, as_shipped, evaluate, lay_out, records, three_characters
 
-PLOTS = {f"plots/evaluate/{name}.csv" for name in ("lengths", "redteam", "redteam_turns", "world")}
-OUTPUTS = {"metrics/evaluate.json", "reports/evaluation.html"} | PLOTS
+PLOTS = {f"plots/evaluate/{name}.csv" for name in ("arms", "lengths", "redteam", "redteam_turns", "world")}
+OUTPUTS = {"metrics/evaluate.json", "metrics/gate.json", "reports/evaluation.html"} | PLOTS
 OF_AN_ARM = ("perplexity", "validation_perplexity", "in_character_rate", "redteam_break_rate", "mean_words", "cut_off_rate")
 OF_BOTH = ("perplexity_ratio", "in_character_rate", "redteam_break_rate", "words_from_gold")
 WITH_INTERVAL = [
@@ -38,7 +38,12 @@ BEFORE = [
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for top in ("metrics", "plots", "reports") for path in (folder / top).rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for top in ("metrics", "plots", "reports")
+        for path in (folder / top).rglob("*")
+        if path.is_file() and path.name != "train.json"
+    }
 
 
 def outputs_of(folder: Path, files: dict[str, list[dict]]) -> dict[str, bytes]:

@@ -76,7 +76,8 @@ def test_metrics_and_plots_are_gits_and_everything_else_is_dvcs() -> None:
     assert [path for kind in ("metrics", "plots") for _, path, settings in entries(kind) if settings.get("cache") is not False] == []
     # What was paid for stays where it is while its stage runs again; everything else is made anew.
     assert {path: settings for _, path, settings in entries("outs") if settings} == {"data/synthetic/answers.jsonl": {"persist": True}}
-    assert {path for _, path, _ in entries("metrics")} == {f"metrics/{stage}.json" for stage in STAGES}
+    # Evaluate judges its own figures too.
+    assert {path for _, path, _ in entries("metrics")} == {f"metrics/{stage}.json" for stage in STAGES} | {"metrics/gate.json"}
 
 
 def test_every_dep_is_written_by_an_earlier_stage_or_lies_in_the_repository() -> None:
