@@ -8,8 +8,10 @@ run before costs nothing. They stay as experiments noise-N, so that `python -m t
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,9 +54,10 @@ def trained(seed: int, folder: Path) -> Side:
     """The experiment of a seed, run where it has not been."""
     name = f"noise-{seed}"
     if name in said("dvc", "exp", "list", "--name-only").split():
-        subprocess.run(["dvc", "exp", "remove", name], check=True, capture_output=True)
-    print(f"seed {seed}: dvc exp run --temp --name {name} -S seed={seed} evaluate", flush=True)
-    if subprocess.run(["dvc", "exp", "run", "--temp", "--name", name, "-S", f"seed={seed}", "evaluate"]).returncode:
+        said("dvc", "exp", "remove", name)
+    asked = ["dvc", "exp", "run", "--temp", "--name", name, "-S", f"seed={seed}", "evaluate"]
+    print(shlex.join(asked), flush=True)
+    if subprocess.run(asked, env=surroundings()).returncode:
         raise UserError(f"seed {seed}: the experiment did not finish: its own words stand above")
     folder.mkdir()
     return side(name, folder)
@@ -70,9 +73,14 @@ def spreads(runs: Sequence[Side]) -> dict[str, dict[str, Mapping]]:
     return found
 
 
+def surroundings() -> dict[str, str]:
+    """This environment, `dvc` and the `python` of its stages being those beside the running one."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+
+
 def said(*command: str) -> str:
     """What a command prints. Raises UserError with its complaint where it fails."""
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, env=surroundings(), capture_output=True, text=True)
     if done.returncode:
         raise UserError(f"{shlex.join(command)}: {' '.join(done.stderr.split())[:300]}")
     return done.stdout.strip()

@@ -36,9 +36,9 @@ def all_steps(scores: Scores, found: Mapping[str, Verdict], training: Mapping[st
     state = {name: verdict.state for name, verdict in found.items()}
     yield from _of_training(training)
     if state.get("plain_rate") == "worse":
-        lost = f"{percent(-found['plain_rate'].difference.value)} of the plain questions"
+        right = [percent(scores[f"{arm}.plain_rate"].value) for arm in ("tuned", "base")]
         yield Step(
-            f"It forgets: {lost} that base answers are lost.",
+            f"It forgets: it answers {right[0]} of the plain questions, and base {right[1]}.",
             "Fewer epochs (num_epochs), a lower learning_rate or more lora_dropout, and plain chats among the training ones (split.replay_share).",
         )
     if state.get("copied_rate") == "worse":
