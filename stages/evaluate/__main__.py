@@ -6,7 +6,7 @@ from stages.common import characters, chats, children, plain_questions, world_qu
 from stages.common.errors import run
 from stages.common.files import read_json, write_json, write_text
 from stages.common.params import load
-from stages.evaluate import ability, by_source, gate, inputs, manner, page, redteam, scores, series, world
+from stages.evaluate import ability, by_source, gate, inputs, lm_tasks, manner, page, redteam, scores, series, world
 
 
 def main() -> None:
@@ -34,6 +34,7 @@ def main() -> None:
     figures |= ability.figures(plain, [question["answers"] for question in asked_plainly], settings.confidence)
     kinds = {chat["id"]: chat["source"]["kind"] for chat in held_out}
     figures |= by_source.figures(test, kinds, settings)
+    figures |= lm_tasks.figures(lm_tasks.read("data/answers/lm_eval.jsonl"), settings.confidence)
     for own in (manner.by_character(exchanges, lines, settings, each), world.by_character(of_world, settings.confidence)):
         for name, found in own.items():
             each[name] |= found

@@ -90,7 +90,7 @@ class Losses:
 
 def read_answers(path: str | Path) -> list[dict]:
     """The lines of answers.jsonl. Raises UserError with file and line where one is not what the answer stage promises."""
-    return [_checked(path, number, value, _ANSWER) for number, value in read_lines(path)]
+    return checked_lines(path, _ANSWER)
 
 
 def read_plain(path: str | Path, questions: Iterable[Mapping]) -> dict[str, list[str]]:
@@ -134,6 +134,11 @@ def read_losses(path: str | Path) -> list[dict]:
             raise UserError(f"{path}:{number}: nll {record['nll']} over {record['tokens']} tokens; expected a finite nll of at least 0 over at least 1 token")
         records.append(record)
     return records
+
+
+def checked_lines(path: str | Path, fields: dict[str, tuple[str, ...] | type]) -> list[dict]:
+    """The lines of a JSONL file. Raises UserError with file and line where one has not exactly these fields: of a type, or one of some words."""
+    return [_checked(path, number, value, fields) for number, value in read_lines(path)]
 
 
 def _checked(path: str | Path, number: int, value: Any, fields: dict[str, tuple[str, ...] | type]) -> dict:

@@ -83,7 +83,7 @@ def _of_lengths(scores: Scores, settings: Bootstrap) -> Iterator[Step]:
         yield Step(
             f"Its answers are too {'short' if tuned.value < gold.value else 'long'}: {plain(tuned.value)} words ({level(settings)} interval: {span(tuned, plain)}), "
             f"and the gold has {plain(gold.value)} ({span(gold, plain)}).",
-            "Balance the lengths of what it is trained on: filter.length_target: gold drops synthetic chats until they are spread as the gold's; filter.min_words and max_words bound a reply.",
+            "Balance the lengths of what it is trained on: filter.length_target: gold drops synthetic chats until they are spread as the gold’s; filter.min_words and max_words bound a reply.",
         )
     if cut and cut.lower > CUT:
         yield Step(
@@ -122,7 +122,7 @@ def _of_breaks(scores: Scores) -> Iterator[Step]:
     if kept and kept.value < 1:
         yield Step(
             f"It breaks character in {percent(1 - kept.value)} of ordinary answers.",
-            "The words are marked in the answers below. If training chats have them too, the filter's rules must grow; if not, more chats help.",
+            "The words are marked in the answers below. If training chats have them too, the filter’s rules must grow; if not, more chats help.",
         )
 
 
@@ -131,7 +131,7 @@ def _of_knowledge(scores: Scores) -> Iterator[Step]:
     if right and chance is not None and right.lower <= chance:
         yield Step(
             f"It shows no knowledge of the book: {percent(right.value)} right, and {percent(chance)} would be so by chance.",
-            "An adapter learns manner sooner than facts: put them into the card's lorebook (character_book), which the prompt takes what it needs from, or take a larger base.",
+            "An adapter learns manner sooner than facts: put them into the card’s lorebook (character_book), which the prompt takes what it needs from, or take a larger base.",
         )
     turned, invented = scores.get("tuned.world_deflected_rate"), scores.get("tuned.world_invented_rate")
     if turned and invented and invented.value > turned.value:

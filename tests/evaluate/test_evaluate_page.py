@@ -168,10 +168,9 @@ def test_a_model_that_forgot_is_told_what_helps_and_one_that_may_not_have_is_not
 
 def test_the_verdict_stands_at_the_top_in_words_and_then_the_gate(shipped: tuple[str, dict[str, float]], page: str) -> None:
     top = words_of(shipped[0].split("<header>")[1].split("</header>")[0])
-    assert re.search(r"Tuned beats prompted on perplexity \(n = 32\), .*voice \(n = 24\)", top)
-    assert "It does worse than prompted on " in top and "speaking in words of its own (n = 24)" in top
+    assert "Tuned beats prompted on perplexity (n = 32) and voice (n = 24). It does worse than prompted on speaking in words of its own (n = 24)." in top
     assert "No difference from base is shown in plain questions (n = 70)." in top
-    assert "The gate is closed:" in top and "not kept: tuned.copied_rate is 1; at most 0.1" in top
+    assert "The gate is closed:" in top and "not kept : tuned.copied_rate is 1; at most 0.1" in top
     assert "Too few to tell it from prompted, fewer than 10: perplexity (n = 8)" in words_of(page)
 
 

@@ -58,6 +58,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for command in ("git init -q", "git config user.email t@example.org", "git config user.name t", "dvc init -q", "dvc config core.autostage true"):
         run(folder, *command.split())
     shutil.copytree(ROOT / "schemas", folder / "schemas")
+    (folder / "data/gold").mkdir(parents=True)
+    (folder / "data/gold/README.md").write_text("Nobody's.")
     for tag, files in (("one", records()), ("two", trained_better())):
         done = evaluate(lay_out(folder, files))
         assert done.returncode == 0, done.stderr
@@ -74,6 +76,7 @@ def found(project: Path) -> dict:
     return compared(project, "one", "two")
 
 
+@pytest.mark.slow
 def test_tests_are_paired_by_conversation_and_by_chat_where_the_answers_are_in_the_cache(found: dict) -> None:
     assert found["unpaired"] is None
     attack = found["by name"]["tuned.redteam_break_rate"]
@@ -85,6 +88,7 @@ def test_tests_are_paired_by_conversation_and_by_chat_where_the_answers_are_in_t
     assert (untouched["verdict"], untouched["why"], untouched["difference"], untouched["n"]) == ("cannot tell", "the same", 0, 12)
 
 
+@pytest.mark.slow
 def test_a_difference_on_few_chats_shows_nothing_and_the_ratio_is_of_the_same_chats(found: dict) -> None:
     perplexity = found["by name"]["tuned.perplexity"]
     assert perplexity["difference"] == pytest.approx(perplexity["b"] / perplexity["a"], rel=1e-5)
@@ -92,11 +96,13 @@ def test_a_difference_on_few_chats_shows_nothing_and_the_ratio_is_of_the_same_ch
     assert (perplexity["n"], perplexity["verdict"], perplexity["why"]) == (8, "cannot tell", "n below 10 shows nothing")
 
 
+@pytest.mark.slow
 def test_prompts_that_only_one_side_was_asked_are_left_out_of_the_pairs(found: dict) -> None:
     assert found["by name"]["tuned.in_character_rate"]["n"] == 12  # B was asked 13
     assert {"file": EVALUATION, "metric": "evaluation.prompts", "a": 12, "b": 13} in found["unranked"]
 
 
+@pytest.mark.slow
 def test_each_metric_of_the_whole_stands_there_for_the_one_character_too(found: dict) -> None:
     own = {name: row for name, row in found["by name"].items() if name.startswith("sherlock-holmes.tuned.redteam")}
     assert own
@@ -104,6 +110,7 @@ def test_each_metric_of_the_whole_stands_there_for_the_one_character_too(found: 
         assert {**row, "metric": ""} == {**found["by name"][name.removeprefix("sherlock-holmes.")], "metric": ""}
 
 
+@pytest.mark.slow
 def test_the_names_are_those_of_dvc_metrics_diff(project: Path, found: dict) -> None:
     shown = json.loads(run(project, "dvc", "metrics", "diff", "one", "two", "--targets", EVALUATION, "--json").stdout)[EVALUATION]
     ours = {row["metric"] for row in [*found["metrics"], *found["unranked"]] if row["file"] == EVALUATION}
@@ -111,6 +118,7 @@ def test_the_names_are_those_of_dvc_metrics_diff(project: Path, found: dict) -> 
     assert {name for name in shown if not name.endswith(ends)} - ours == set()
 
 
+@pytest.mark.slow
 def test_the_terminal_tells_counts_verdicts_test_n_and_which_way_is_better(project: Path) -> None:
     told = run(project, sys.executable, "-m", "tools.compare", "one", "workspace").stdout
     assert told.startswith("workspace against one: of ")
@@ -119,6 +127,7 @@ def test_the_terminal_tells_counts_verdicts_test_n_and_which_way_is_better(proje
     assert "Noise floor: not measured (benchmarks/noise.json: python -m benchmarks.noise)." in told
 
 
+@pytest.mark.slow
 def test_what_training_seeds_alone_make_is_no_difference(project: Path) -> None:
     path = project / "benchmarks/noise.json"
     path.parent.mkdir()
@@ -130,6 +139,7 @@ def test_what_training_seeds_alone_make_is_no_difference(project: Path) -> None:
     shutil.rmtree(path.parent)
 
 
+@pytest.mark.slow
 def test_without_the_answers_it_goes_by_the_two_sides_intervals_and_says_so(project: Path, tmp_path: Path) -> None:
     copy = tmp_path / "clone"
     run(tmp_path, "git", "clone", "-q", str(project), str(copy))
@@ -140,14 +150,11 @@ def test_without_the_answers_it_goes_by_the_two_sides_intervals_and_says_so(proj
     assert row["lower"] < found["by name"]["tuned.redteam_break_rate"]["difference"] < row["upper"]
 
 
-@pytest.mark.parametrize("name", ["nothing-of-that-name", "--", "HEAD~9"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["nothing-of-that-name", "two words", "HEAD~9"])
 def test_a_name_that_is_nothing_is_one_sentence(project: Path, name: str) -> None:
-    done = (
-        run(project, sys.executable, "-m", "tools.compare", "one", "--", name, status=1)
-        if name == "--"
-        else run(project, sys.executable, "-m", "tools.compare", "one", name, status=1)
-    )
-    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and "no experiment, branch, tag or commit of this name" in done.stderr
+    done = run(project, sys.executable, "-m", "tools.compare", "one", name, status=1)
+    assert done.stderr.startswith(f"error: {name}: no experiment, branch, tag or commit of this name") and done.stderr.count("\n") == 1
 
 
 def side(name: str, figures: dict[str, float], file: str = EVALUATION, folder: Path = Path("nowhere")) -> Side:

@@ -40,7 +40,7 @@ def trained(base, tmp_path_factory) -> Path:
         run = subprocess.run(
             [sys.executable, "-m", "axolotl.cli.train", str(folder / "axolotl.yaml")],
             cwd=folder,
-            env=silent(PYTHONPATH=str(ROOT)),
+            env=silent(PYTHONPATH=str(ROOT), OMP_NUM_THREADS="1"),
             stdout=log,
             stderr=log,
             timeout=150,

@@ -36,6 +36,7 @@ EVALUATE: tuple[tuple[str, Direction], ...] = (
     (rf"world_wrong_rate{PART}", Direction("lower", FACTS)),
     (rf"world_deflected_rate{PART}", Direction("higher", UNKNOWABLES)),
     (rf"world_(?:invented|broke)_rate{PART}", Direction("lower", UNKNOWABLES)),
+    (r"lm_eval\.[\w-]+", Direction("higher")),
     (r"plain_rate", Direction("higher", ("plain.questions",))),
 )
 OTHERS: dict[str, tuple[tuple[str, Direction], ...]] = {

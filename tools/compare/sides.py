@@ -60,11 +60,8 @@ def side(name: str, folder: Path) -> Side:
     Raises UserError where nothing has that name, or it has no metrics.
     """
     try:
-        if name == WORKSPACE:
-            files = DVCFileSystem(".")
-        else:
-            with Repo(".") as repo:
-                files = DVCFileSystem(".", rev=resolve_rev(repo.scm, name))
+        with Repo(".") as repo:
+            files = None if name == WORKSPACE else DVCFileSystem(".", rev=resolve_rev(repo.scm, name))
     except (DvcException, SCMError) as error:
         raise UserError(f"{name}: no experiment, branch, tag or commit of this name, nor {WORKSPACE!r} ({' '.join(str(error).split())})") from None
     for path in ("params.yaml", "dvc.lock", "metrics"):
@@ -75,12 +72,16 @@ def side(name: str, folder: Path) -> Side:
     return Side(name, folder, metrics, next((path for path in DATA if not _bring(files, path, folder)), None))
 
 
-def _bring(files: DVCFileSystem, path: str, folder: Path) -> bool:
-    """Whether a file or folder is at hand; then it is brought."""
+def _bring(files: DVCFileSystem | None, path: str, folder: Path) -> bool:
+    """Whether a file or folder is at hand, in a revision or, without one, in the workspace; then it is brought."""
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    if files is None:
+        if Path(path).exists():
+            (folder / path).symlink_to(Path(path).resolve())
+        return Path(path).exists()
     try:
         if not files.exists(path):
             return False
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
         files.get(path, str(folder / path), recursive=True)
     except (DvcException, OSError):  # it is on record, and neither in the cache nor with a remote
         return False
