@@ -1,8 +1,9 @@
-"""Gives memory that a training on a CPU has done with back to the kernel, after each step.
+"""Gives memory that a training on a CPU has done with back to the kernel, after each step, evaluation and checkpoint.
 
 The allocator is told to keep what is freed (stages/train/launch.py, cpu_settings), since tensors of many megabytes come and go. But batches are of many
 lengths, and holes of one length's tensors do not fit those of another: without this 31 steps of SmolLM2-135M grew from 3.6 to 6.8 GiB, of which 0.5 were in
-use between two steps; given back every fourth step, still to 7.3 GiB; after every step 12 steps stay at 4.3, for about a tenth of the processor's time in page faults.
+use between two steps; given back every fourth step, still to 7.3 GiB; after every step to 4.6, for about a tenth of the processor's time in page faults, and to 5.5 in the step after
+an evaluation.
 """
 
 from __future__ import annotations
@@ -21,3 +22,5 @@ class GiveBack(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         if self.trim:
             self.trim(0)
+
+    on_evaluate = on_save = on_step_end

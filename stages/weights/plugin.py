@@ -91,7 +91,8 @@ class DramatisPlugin(BasePlugin):
         for name, dataset in splits(trainer).items():
             if len(dataset) != handed[name]:  # Axolotl drops chats over sequence_len in silence; packing only comes after, in the sampler
                 missing = handed[name] - len(dataset)
-                give_up(folder, f"{missing} of {handed[name]} {name} chats are longer than sequence_len {cfg.sequence_len} tokens: raise it")
+                why = f"it does so with those longer than sequence_len {cfg.sequence_len} tokens, and with those of which no token is trained"
+                give_up(folder, f"Axolotl dropped {missing} of {handed[name]} {name} chats: {why}")
         self.hold_to_serving(cfg, trainer, folder)
         order_by_epoch(trainer, cfg.seed)
 
