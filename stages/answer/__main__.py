@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from stages.answer import questions
+from stages.answer import lm_tasks, questions
 from stages.answer.choice import choose
 from stages.answer.conversations import Messages, check_room, hold
 from stages.answer.own_words import margin, sample
@@ -48,6 +48,7 @@ def main() -> None:
     write_jsonl("data/answers/answers.jsonl", answers)
     write_jsonl("data/answers/plain.jsonl", plain)
     write_jsonl("data/answers/losses.jsonl", losses)
+    write_jsonl("data/answers/lm_eval.jsonl", lm_tasks.scored(base, ADAPTER, params["evaluate.lm_eval_tasks"]))
     counts = {f"{name}_prompts": sum(question["set"] == name for question in asked) for name in (*SETS, "world")}
     cut = Counter(answer["set"] == "world" for answer in answers if answer["finish"] == "length")
     totals = {"answers": len(answers), "plain_answers": len(plain), "cut_off": cut[False], "world_cut_off": cut[True]}

@@ -6,9 +6,26 @@ from pathlib import Path
 
 from stages.common import characters, chats, children, plain_questions, world_questions
 from stages.common.errors import run
-from stages.common.files import write_json, write_jsonl, write_text
+from stages.common.files import read_json, write_json, write_jsonl, write_text
 from stages.common.params import load
-from stages.evaluate import ability, inputs, judge_endpoint, judged, judging, manner, page, people, ratings, redteam, scores, series, world
+from stages.evaluate import (
+    ability,
+    by_source,
+    gate,
+    inputs,
+    judge_endpoint,
+    judged,
+    judging,
+    lm_tasks,
+    manner,
+    page,
+    people,
+    ratings,
+    redteam,
+    scores,
+    series,
+    world,
+)  # fmt: skip
 
 
 def main() -> None:
@@ -37,9 +54,14 @@ def main() -> None:
     manners = manner.manner(exchanges, lines, settings)
     figures |= manners.figures | world.score(of_world, settings.confidence)
     figures |= ability.figures(plain, [question["answers"] for question in asked_plainly], settings.confidence)
+    kinds = {chat["id"]: chat["source"]["kind"] for chat in held_out}
+    figures |= by_source.figures(test, kinds, settings)
+    figures |= lm_tasks.figures(lm_tasks.read("data/answers/lm_eval.jsonl"), settings.confidence)
     for own in (manner.by_character(exchanges, lines, settings, each), world.by_character(of_world, settings.confidence)):
         for name, found in own.items():
             each[name] |= found
+    for name in each:
+        each[name] |= by_source.figures(test.of(name), kinds, settings)
     content, rated = Path("data/answers/answers.jsonl").read_bytes(), ratings.read("data/ratings")
     comparison = people.compare(exchanges, content, rated, params["evaluate.ab.arms"], params["evaluate.ab.prompts"], settings)
     figures |= comparison.preferences.figures
@@ -49,20 +71,24 @@ def main() -> None:
             own |= judged.figures(opinion.of(name), settings)
     lengths = series.lengths(exchanges, gold)
     attack = redteam.attack([one for one in inputs.conversations(exchanges) if one[0].set == "redteam"], settings.confidence)
+    metrics = scores.flat(figures, each)
+    bounds = gate.judge(params["evaluate.gate"], metrics)
 
     judge_endpoint.keep(said.answers)
     write_jsonl("data/judged/judgments.jsonl", [judgment.record for judgment in said.judgments])
-    write_json("metrics/evaluate.json", scores.flat(figures, each))
+    write_json("metrics/evaluate.json", metrics)
+    write_json("metrics/gate.json", gate.flat(bounds))
+    write_text("plots/evaluate/arms.csv", series.arms_csv(figures, each))
     write_text("plots/evaluate/lengths.csv", series.lengths_csv(lengths))
     write_text("plots/evaluate/redteam.csv", series.breaks_csv("category", attack.categories))
     write_text("plots/evaluate/redteam_turns.csv", series.breaks_csv("turn", attack.turns))
     write_text("plots/evaluate/world.csv", series.world_csv(figures))
-    write_text(
-        "reports/evaluation.html",
-        page.render(
-            figures, each, names, exchanges, lengths, attack, manners.copies, of_world, comparison.preferences, (model, opinion) if model else None, settings
-        ),
+    judgement = (model, opinion) if model else None
+    training = read_json("metrics/train.json")
+    rendered = page.render(
+        figures, each, names, exchanges, lengths, attack, manners.copies, of_world, comparison.preferences, judgement, bounds, training, settings
     )
+    write_text("reports/evaluation.html", rendered)
     write_text("reports/ab.html", comparison.page)
     write_json("reports/ab-key.json", comparison.key)
 

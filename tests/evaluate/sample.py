@@ -41,6 +41,7 @@ WORLD = [
     for n in (4, 5)
 ]
 PLAIN = [{"id": f"plain-{n}", "topic": "arithmetic", "prompt": f"What is {n} plus 1?", "answers": [str(n + 1)]} for n in range(12)]
+TRAINING = {"chats": 126, "loss": 3.788932, "eval_loss": 3.937228, "warnings.chats": 1, "warnings.eval_loss_far_above": 0}
 PARAMETERS = read_yaml(ROOT / "dvc.yaml")["stages"]["evaluate"]["params"]
 
 
@@ -112,6 +113,7 @@ def records() -> dict[str, list[dict]]:
         "data/answers/answers.jsonl": answers,
         "data/answers/plain.jsonl": plainly(10, 4, PLAIN),
         "data/answers/losses.jsonl": losses,
+        "data/answers/lm_eval.jsonl": [],
         "data/prompts/plain.jsonl": list(PLAIN),
         "data/prompts/world.jsonl": list(WORLD),
         "data/splits/train.jsonl": [chat(n + 100, [f"Lines {'of ' * (n + 2)}training."]) for n in range(4)],
@@ -168,6 +170,7 @@ def as_shipped() -> dict[str, list[dict]]:
         "data/answers/answers.jsonl": answers,
         "data/answers/plain.jsonl": plainly(50, 49, plain),
         "data/answers/losses.jsonl": losses,
+        "data/answers/lm_eval.jsonl": [],
         **{f"data/gold/{name}.jsonl": read_jsonl(ROOT / f"data/gold/{name}.jsonl")[:60] for name in NAMES},
         "data/prompts/plain.jsonl": plain,
         "data/prompts/world.jsonl": world,
@@ -186,6 +189,8 @@ def lay_out(folder: Path, files: dict[str, list[dict]]) -> Path:
     for stem in sorted({record["character"] for path in ("data/splits/test.jsonl", "data/prompts/world.jsonl") for record in files[path]}):
         card["data"]["name"] = NAMES[stem]
         (folder / f"data/characters/{stem}.json").write_text(json.dumps(card), encoding="utf-8")
+    (folder / "metrics").mkdir(exist_ok=True)
+    (folder / "metrics/train.json").write_text(json.dumps(TRAINING))
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "dvc.yaml").write_text(f"stages:\n  evaluate:\n    cmd: python -m stages.evaluate\n    params: [{', '.join(PARAMETERS)}]\n")
     return folder

@@ -78,7 +78,8 @@ def test_metrics_and_plots_are_gits_and_everything_else_is_dvcs() -> None:
     assert {path: settings for _, path, settings in entries("outs") if settings} == dict.fromkeys(
         ("data/synthetic/answers.jsonl", "data/judged/answers.jsonl"), {"persist": True}
     )
-    assert {path for _, path, _ in entries("metrics")} == {f"metrics/{stage}.json" for stage in STAGES}
+    # Evaluate judges its own figures too.
+    assert {path for _, path, _ in entries("metrics")} == {f"metrics/{stage}.json" for stage in STAGES} | {"metrics/gate.json"}
 
 
 def test_every_dep_is_written_by_an_earlier_stage_or_lies_in_the_repository() -> None:

@@ -11,7 +11,7 @@ from stages.common import forgetting
 from stages.common.params import read_yaml
 from tests.chats import chats_in, gold_line, jsonl, plain_chat
 from tests.common.stub_endpoint import Endpoint, Reply, completion
-from tests.evaluate.sample import NAMES, three_characters
+from tests.evaluate.sample import NAMES, TRAINING, three_characters
 from tests.project import Project
 
 # Runs a stage and notes every file that it opens, by Python's own audit event.
@@ -63,6 +63,7 @@ def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Pat
     project.write("data/judged/answers.jsonl", jsonl([answer]))
     project.write("data/prompts/scenarios.yaml", "- {id: a, kind: cases, visitor: a widow, situation: She weeps.}\n")
     project.write("data/prompts/visitors.yaml", "{ages: [a young], stations: [cook], moods: [in haste]}\n")
+    project.write("metrics/train.json", json.dumps(TRAINING))
     for path, records in three_characters().items():
         project.write(path, jsonl(records))
     for stem in NAMES:
