@@ -10,6 +10,7 @@ from stages.common.histograms import bin_axis, histogram
 from stages.common.html_page import counted, document, percent, text
 from stages.common.page_style import STYLE
 from stages.evaluate.breaches import breaches
+from stages.evaluate.conversing import conversing
 from stages.evaluate.findings import characters, findings
 from stages.evaluate.inputs import ARMS, Conversation, Exchange, conversations
 from stages.evaluate.knowing import knowing
@@ -18,6 +19,7 @@ from stages.evaluate.redteam import Attack
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.series import Length
 from stages.evaluate.sounding import sounding
+from stages.evaluate.talks import Talk
 from stages.evaluate.transcripts import transcripts
 from stages.evaluate.verdicts import Verdict, verdicts
 from stages.evaluate.wording import arm_name, level, listed, plain, span
@@ -36,6 +38,7 @@ def render(
     attack: Attack,
     copies: Sequence[tuple[Copy, Conversation]],
     of_world: Sequence[Row],
+    talked: Sequence[Talk],
     settings: Bootstrap,
 ) -> str:
     """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives, and what stands behind them. Equal arguments give equal bytes."""
@@ -55,6 +58,7 @@ def render(
 {_histograms(scores, lengths)}
 {knowing(scores, of_world, settings)}
 {breaches(attack, held, settings)}
+{conversing(scores, talked, settings)}
 {transcripts(held)}
 {_method(scores, settings)}
 </main>
