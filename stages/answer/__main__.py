@@ -28,7 +28,7 @@ ARMS = {"base": "base", "prompted": "base", "tuned": "adapter"}  # and under whi
 MODELS = {"base": "prompted", "adapter": "tuned"}  # and the arm that is held to have spoken with the model's own words
 SETS = {"evaluation": ("data/prompts/evaluation.jsonl", "topic"), "redteam": ("data/prompts/redteam.jsonl", "category")}
 WORLD = "data/prompts/world.jsonl"
-SHORT = {"world": 80, TALK: 48}  # tokens of an answer in these sets at most. What an arm knows, and that it is an assistant, it says early; the rest is luck, and time
+SHORT = {"world": 80, TALK: 48}  # tokens of an answer at most: what an arm knows, and that it is an assistant, it says early; the rest is luck, and time
 PLAIN = {"base": "base", "adapter": "tuned"}  # whom the plain questions are put to, by the server's names: each model once
 PLAIN_SAMPLING = {"temperature": 0, "max_tokens": 16}  # the likeliest answer; no accepted one has more than three words, and a longer one is wrong
 SPLITS = {"validation": "data/splits/validation.jsonl", "test": "data/splits/test.jsonl"}
@@ -39,13 +39,7 @@ def main() -> None:
     params = load("answer")
     base = base_models.weights_folder("models/base")
     cards = characters.read_all()
-    asked = ask_whom(cards, params)
-
-    def told(question: Mapping) -> str:
-        """The system prompt of a whole conversation: the card's, with what its lorebook has to those of the visitor's words that are the same for every arm."""
-        known = question["prompts"][:1] if question["set"] == TALK else question["prompts"]
-        return characters.system_prompt(cards[question["character"]], params["curate.user"], known)
-
+    asked, told = ask_whom(cards, params), telling(cards, params["curate.user"])
     check_room(asked, told, lambda question: most_tokens(question, params), inference_server.positions(base))
     visitor.connection(params)
     spoken, plain, served = speak(base, asked, told, plain_questions.read(), params)
@@ -77,6 +71,16 @@ def ask_whom(cards: Mapping[str, Mapping], params: Mapping) -> list[dict]:
         asked += choose(posed, params["answer.limit"], params["answer.seed"])
     asked += choose(questions.about_world(world_questions.read(WORLD, cards), held_out), params["answer.limit"], params["answer.seed"])
     return asked + choose(situations.talks(situations.read(situations.FILE, cards), cards, held_out), params["answer.talks"], params["answer.seed"])
+
+
+def telling(cards: Mapping[str, Mapping], user: str) -> Callable[[Mapping], str]:
+    """What gives the system prompt of a whole conversation: the card's, with what its lorebook has to those of the visitor's words that are the same for every arm."""
+
+    def told(question: Mapping) -> str:
+        known = question["prompts"][:1] if question["set"] == TALK else question["prompts"]
+        return characters.system_prompt(cards[question["character"]], user, known)
+
+    return told
 
 
 def most_tokens(question: Mapping, params: Mapping) -> int:

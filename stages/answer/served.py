@@ -21,6 +21,8 @@ class Round:
     requests: int
     prompt_tokens: int
     answer_tokens: int
+    longest: int
+    """Tokens of the longest answer."""
     seconds: float
 
 
@@ -42,7 +44,8 @@ class Served:
         requests = [completions.Request(number, {"model": model, **body}) for number, body in enumerate(bodies)]
         answers = completions.all_answered(completions.ask(lambda: (self.url, "none"), model, requests, completions.Terms(self.concurrency), label))
         used = [sum(getattr(answer, kind) for answer in answers) for kind in ("prompt_tokens", "completion_tokens")]
-        self.rounds.append(Round(model, len(answers), *used, time.monotonic() - began))
+        longest = max(answer.completion_tokens for answer in answers)
+        self.rounds.append(Round(model, len(answers), *used, longest, time.monotonic() - began))
         return answers
 
 

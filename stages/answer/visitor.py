@@ -24,7 +24,7 @@ SENTENCES = 2
 CALLED = "Yes? Who is there?"  # what the character is taken to have said before the visitor's first words: the templates of some models let only the user begin
 _LABEL = re.compile(r"^(?:the )?visitor ?: ?", re.IGNORECASE)
 _QUOTES = "\"'\u2018\u2019\u201c\u201d "
-_SENTENCE = re.compile(r"[^.?!\u2026]*[.?!\u2026]+[\"'\u2019\u201d)]*")
+_SENTENCE = re.compile(r".+?(?<!\bMr)(?<!\bMrs)(?<!\bDr)(?<!\bSt)[.?!\u2026]+[\"'\u2019\u201d)]*(?=\s|$)")
 
 Asking = Callable[[Sequence[Messages], str], list[str]]
 """(what the visitor's model is sent for each conversation, label of the progress bar) to what it says; nothing where an endpoint does not answer to one."""

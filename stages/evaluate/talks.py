@@ -59,7 +59,9 @@ def talks(records: Iterable[Mapping], names: Mapping[str, str]) -> list[Talk]:
         last = max(1, *(max(turns) for turns in arms.values()))
         for arm in ARMS:
             if missing := [turn for turn in range(1, last + 1) if turn not in arms.get(arm, {})]:
-                raise UserError(f"talks: {arm} has no turn {missing[0]} of {place} to {character}; all arms must hold the same conversations: run the answer stage again")
+                raise UserError(
+                    f"talks: {arm} has no turn {missing[0]} of {place} to {character}; all arms must hold the same conversations: run the answer stage again"
+                )
         if len({(record["kind"], arms[arm][1]["prompt"]) for arm in ARMS for record in arms[arm].values()}) > 1:
             raise UserError(f"talks: {place} to {character} is not of one situation with the same first words for all arms; run the answer stage again")
         turns = {arm: tuple(_turn(arms[arm][turn], names[character]) for turn in range(1, last + 1)) for arm in ARMS}

@@ -114,5 +114,7 @@ def test_a_conversation_that_could_outgrow_the_model_is_one_sentence_before_anyt
     check_room(QUESTIONS, told, lambda question: 160, 2048)
     check_room(QUESTIONS[:1], told, lambda question: 1000, 1010)
     check_room(QUESTIONS, told, lambda question: 1000 if question["set"] == "evaluation" else 48, 2048)
-    with pytest.raises(UserError, match=r"redteam prompt red-1 to h: 3 answers of 1000 tokens and about 5 tokens .* more than the 2048 that .* lower answer\.max_tokens"):
+    with pytest.raises(
+        UserError, match=r"redteam prompt red-1 to h: 3 answers of 1000 tokens and about 5 tokens .* more than the 2048 that .* lower answer\.max_tokens"
+    ):
         check_room(QUESTIONS, told, lambda question: 1000, 2048)

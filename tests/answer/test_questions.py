@@ -109,7 +109,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_stage_asks_the_characters_of_the_test_split_in_all_sets_and_about_the_world_whom_there_are_questions_for_and_holds_the_talks(project: Path) -> None:
+def test_the_stage_asks_the_characters_of_the_test_split_in_all_sets_and_whom_there_are_questions_for_about_the_world(project: Path) -> None:
     assert [(question["set"], question["id"], question["character"]) for question in ask_whom(CARDS, PARAMETERS)] == [
         ("evaluation", "eval-001", "sherlock-holmes"),
         ("evaluation", "eval-002", "john-silver"),

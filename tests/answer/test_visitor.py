@@ -87,6 +87,7 @@ def test_what_the_visitor_must_not_say_is_replaced_by_the_files_line_for_that_tu
         (" Visitor: \u201cYou rogue! I know you. And one more.\u201d\n\nHe leaves.", "You rogue! I know you."),
         ("I know you. And I shall tell the whole", "I know you."),
         ("Did he say \u201cNo.\u201d? I think", "Did he say \u201cNo.\u201d?"),
+        ("I must ask, Mr. Holmes, whether you knew. I did. You too?", "I must ask, Mr. Holmes, whether you knew. I did."),
         ("and this has no end", None),
         ("", None),
         ("...", None),
