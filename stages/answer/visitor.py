@@ -15,12 +15,14 @@ from stages.answer.served import Served
 from stages.answer.situations import TALK
 from stages.common import completions, endpoints
 from stages.common.answer_store import Answer
-from stages.common.chats import normal
+from stages.common.chats import normal, normal_words
 from stages.common.errors import UserError
 from stages.common.in_character import assistant_speech
 
 TOKENS = 40  # of one line: two short sentences
 SENTENCES = 2
+KNOWN = 0.3  # of a line's trigrams that may have been heard before. The base of the embedded default gives back what it hears, a word changed here and there
+PENALTY = {"frequency_penalty": 0.6}  # for the base, as for the embedded teacher (params.yaml, synthesize.request), and for the same reason
 CALLED = "Yes? Who is there?"  # what the character is taken to have said before the visitor's first words: the templates of some models let only the user begin
 _LABEL = re.compile(r"^(?:the )?visitor ?: ?", re.IGNORECASE)
 _QUOTES = "\"'\u2018\u2019\u201c\u201d "
@@ -50,7 +52,7 @@ def asking(served: Served, params: Mapping) -> Asking:
     found, model = connection(params), params["answer.visitor.model"]
 
     def here(conversations: Sequence[Messages], label: str) -> list[str]:
-        return [answer.text for answer in served.ask("base", [{"messages": one, **sampling} for one in conversations], label)]
+        return [answer.text for answer in served.ask("base", [{"messages": one, **sampling, **PENALTY} for one in conversations], label)]
 
     def elsewhere(conversations: Sequence[Messages], label: str) -> list[str]:
         requests = [completions.Request(number, {"model": model, "messages": one, **sampling}) for number, one in enumerate(conversations)]
@@ -81,11 +83,25 @@ def messages(told: str, so_far: Messages) -> Messages:
 def fit(reply: str, heard: Sequence[str]) -> str | None:
     """The first whole sentences of what a model said as the visitor, at most SENTENCES of its first paragraph, or None where they are none to be said.
 
-    None is where there is no whole sentence, where an assistant speaks and no visitor (by the filter's rules), and where the words were `heard` before, from either side.
+    None is where there is no whole sentence, where an assistant speaks and no visitor (by the filter's rules), where something is told and not said ("(smiles)"), and where
+    more than KNOWN of the words were `heard` before, from either side.
     """
     paragraph = next((line for line in reply.splitlines() if line.strip()), "")
     whole = _SENTENCE.findall(_LABEL.sub("", paragraph.strip(_QUOTES)).strip(_QUOTES))[:SENTENCES]
     said = "".join(whole).strip()
-    if not normal(said) or assistant_speech(said) or any(f" {normal(said)} " in f" {normal(one)} " for one in heard):
+    if not normal(said) or assistant_speech(said) or set(said) & set("()[]*") or echoes(said, heard):
         return None
     return said
+
+
+def echoes(said: str, heard: Sequence[str]) -> bool:
+    """Whether a line says again what was heard: all of it, or more than KNOWN of its trigrams."""
+    if any(f" {normal(said)} " in f" {normal(one)} " for one in heard):
+        return True
+    own, known = _trigrams(said), set().union(*map(_trigrams, heard))
+    return len(own & known) > KNOWN * len(own)
+
+
+def _trigrams(text: str) -> set[tuple[str, ...]]:
+    words = normal_words(text)
+    return set(zip(words, words[1:], words[2:], strict=False))
