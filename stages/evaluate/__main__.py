@@ -24,8 +24,9 @@ from stages.evaluate import (
     redteam,
     scores,
     series,
+    talks,
     world,
-)  # fmt: skip
+)
 
 
 def main() -> None:
@@ -38,14 +39,15 @@ def main() -> None:
     answered = inputs.exchanges(inputs.read_answers("data/answers/answers.jsonl"), names)
     exchanges = [exchange for exchange in answered if exchange.set != inputs.WORLD]
     of_world = world.rows([exchange for exchange in answered if exchange.set == inputs.WORLD], world_questions.read("data/prompts/world.jsonl", cards))
+    talked = talks.talks(inputs.read_talks("data/answers/talks.jsonl"), names)
     asked_plainly = plain_questions.read()
     plain = inputs.read_plain("data/answers/plain.jsonl", asked_plainly)
     nats = inputs.read_losses("data/answers/losses.jsonl")
     test = inputs.losses(nats, "test", expected={chat["id"]: chat["character"] for chat in held_out})
     validation = inputs.losses(nats, "validation")
-    model, talks = params["evaluate.judge.model"], [one for one in inputs.conversations(exchanges) if one[0].set == "evaluation"]
-    said = judge_endpoint.judge(judging.questions(talks) if model else [], cards, params)
-    opinion = judged.opinion(talks, said.judgments)
+    model, ordinary = params["evaluate.judge.model"], [one for one in inputs.conversations(exchanges) if one[0].set == "evaluation"]
+    said = judge_endpoint.judge(judging.questions(ordinary) if model else [], cards, params)
+    opinion = judged.opinion(ordinary, said.judgments)
 
     others = inputs.read_gold("data/gold", set(cards) - set(test.characters))
     gold, lines = scores.gold_replies(held_out), manner.lines(held_out, chats.read("data/splits/train.jsonl"), others)
@@ -53,11 +55,13 @@ def main() -> None:
     each = {name: dict(own) for name, own in scores.by_character(test, validation, exchanges, gold, settings).items()}
     manners = manner.manner(exchanges, lines, settings)
     figures |= manners.figures | world.score(of_world, settings.confidence)
+    figures |= talks.figures(talked, settings)
     figures |= ability.figures(plain, [question["answers"] for question in asked_plainly], settings.confidence)
     kinds = {chat["id"]: chat["source"]["kind"] for chat in held_out}
     figures |= by_source.figures(test, kinds, settings)
     figures |= lm_tasks.figures(lm_tasks.read("data/answers/lm_eval.jsonl"), settings.confidence)
-    for own in (manner.by_character(exchanges, lines, settings, each), world.by_character(of_world, settings.confidence)):
+    alone = manner.by_character(exchanges, lines, settings, each), world.by_character(of_world, settings.confidence), talks.by_character(talked, settings, each)
+    for own in alone:
         for name, found in own.items():
             each[name] |= found
     for name in each:
@@ -82,11 +86,12 @@ def main() -> None:
     write_text("plots/evaluate/lengths.csv", series.lengths_csv(lengths))
     write_text("plots/evaluate/redteam.csv", series.breaks_csv("category", attack.categories))
     write_text("plots/evaluate/redteam_turns.csv", series.breaks_csv("turn", attack.turns))
+    write_text("plots/evaluate/talks.csv", series.talks_csv(talks.by_turn(talked, settings.confidence)))
     write_text("plots/evaluate/world.csv", series.world_csv(figures))
     judgement = (model, opinion) if model else None
     training = read_json("metrics/train.json")
     rendered = page.render(
-        figures, each, names, exchanges, lengths, attack, manners.copies, of_world, comparison.preferences, judgement, bounds, training, settings
+        figures, each, names, exchanges, lengths, attack, manners.copies, of_world, talked, comparison.preferences, judgement, bounds, training, settings
     )
     write_text("reports/evaluation.html", rendered)
     write_text("reports/ab.html", comparison.page)

@@ -11,6 +11,7 @@ from stages.common.html_page import counted, document, percent, text
 from stages.common.page_style import STYLE
 from stages.evaluate.breaches import breaches
 from stages.evaluate.conclusions import conclusions
+from stages.evaluate.conversing import conversing
 from stages.evaluate.findings import characters, findings
 from stages.evaluate.gate import Bound
 from stages.evaluate.inputs import ARMS, Conversation, Exchange, conversations
@@ -25,6 +26,7 @@ from stages.evaluate.reviewing import reviewing
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.series import Length
 from stages.evaluate.sounding import sounding
+from stages.evaluate.talks import Talk
 from stages.evaluate.transcripts import transcripts
 from stages.evaluate.verdicts import Verdict, verdicts
 from stages.evaluate.wording import arm_name, level, listed, plain, span
@@ -42,6 +44,7 @@ def render(
     attack: Attack,
     copies: Sequence[tuple[Copy, Conversation]],
     of_world: Sequence[Row],
+    talked: Sequence[Talk],
     preferences: Preferences,
     judged: tuple[str, Opinion] | None,
     bounds: Sequence[Bound],
@@ -72,6 +75,7 @@ def render(
 {_histograms(scores, lengths)}
 {knowing(scores, of_world, settings)}
 {breaches(attack, held, settings)}
+{conversing(scores, talked, settings)}
 {transcripts(held)}
 {_method(scores, found, settings)}
 </main>

@@ -17,7 +17,7 @@ from stages.evaluate.intervals import wilson
 from tests.evaluate.rated import rating
 from tests.evaluate.sample import ARMS, NAMES, PLAIN, as_shipped, evaluate, lay_out, records, three_characters
 
-PLOTS = {f"plots/evaluate/{name}.csv" for name in ("arms", "lengths", "redteam", "redteam_turns", "world")}
+PLOTS = {f"plots/evaluate/{name}.csv" for name in ("arms", "lengths", "redteam", "redteam_turns", "talks", "world")}
 OUTPUTS = {"metrics/evaluate.json", "metrics/gate.json", "reports/ab-key.json", "reports/ab.html", "reports/evaluation.html"} | PLOTS
 OF_AN_ARM = ("perplexity", "validation_perplexity", "in_character_rate", "redteam_break_rate", "mean_words", "cut_off_rate")
 OF_BOTH = ("perplexity_ratio", "in_character_rate", "redteam_break_rate", "words_from_gold")
@@ -332,6 +332,12 @@ def test_test_chats_of_several_kinds_of_source_have_their_perplexity_by_kind(tmp
     assert metrics["tuned_vs_prompted.perplexity_ratio.gold"] == pytest.approx(2.718281828 ** ((124 - 182) / 40), rel=1e-5)
     assert (metrics["test.chats.book"], metrics["test.chats.gold"]) == (4, 4)
     assert "By source of the chats: book (n = 4): base" in (tmp_path / "reports/evaluation.html").read_text()
+
+
+def test_the_series_of_simulated_conversations_names_turn_arm_rate_and_interval(outputs: dict[str, bytes]) -> None:
+    rows = [tuple(row.values()) for row in csv.DictReader(outputs["plots/evaluate/talks.csv"].decode().splitlines())]
+    assert [row[:3] for row in rows if row[1] == "prompted"] == [("1", "prompted", "1.000000"), ("2", "prompted", "0.750000"), ("3", "prompted", "0.500000")]
+    assert all(float(row[3]) <= float(row[2]) <= float(row[4]) for row in rows) and len(rows) == 9
 
 
 def test_the_world_series_names_verdict_arm_rate_and_interval(outputs: dict[str, bytes]) -> None:
