@@ -94,7 +94,10 @@ def test_what_the_visitor_must_not_say_is_replaced_by_the_files_line_for_that_tu
         ("I'm here to help! How can I assist you today?", None),
         ("It is a DOG, I think.", None),
         ("Well, it is a dog, I think. It is a dog.", None),
-        ("It is a dog that you think of, and he has no master in this town or in any other.", "It is a dog that you think of, and he has no master in this town or in any other."),
+        (
+            "It is a dog that you think of, and he has no master in this town or in any other.",
+            "It is a dog that you think of, and he has no master in this town or in any other.",
+        ),
         ("(smiles) I know you.", None),
         ("Good day", None),
     ],
