@@ -125,7 +125,12 @@ def test_every_core_that_this_process_may_use_is_bound_on_a_cpu() -> None:
     assert cores == os.sched_getaffinity(0)
 
 
-@pytest.mark.parametrize("reply", [Reply({}, hang_up=True), Reply(b"<html>"), Reply({"error": "no such adapter"}, status=404)], ids=["hung up", "a page", "404"])
+@pytest.mark.parametrize(
+    "reply", [Reply({}, hang_up=True), Reply(b"<html>"), Reply({"error": "no such adapter"}, status=404)], ids=["hung up", "a page", "404"]
+)
 def test_a_server_that_does_not_tell_its_log_probabilities_is_told_of_in_one_sentence(reply: Reply) -> None:
-    with Endpoint(lambda body, count: reply) as stub, pytest.raises(UserError, match="asked for the log-probabilities of a line by base and by adapter, and gave none"):
+    with (
+        Endpoint(lambda body, count: reply) as stub,
+        pytest.raises(UserError, match="asked for the log-probabilities of a line by base and by adapter, and gave none"),
+    ):
         inference_server.differs(stub.url, "base", "adapter")
