@@ -1,22 +1,26 @@
 """Lets base, prompted and tuned speak to the same prompts through vLLM, and takes the loss of all three on validation and test.
 
-What they say to a character's visitors goes to answers.jsonl; what base and tuned answer to plain questions, as no character, to plain.jsonl.
+What they say to a character's visitors goes to answers.jsonl; what they say to a visitor whom a model plays, so that each arm hears other words, to talks.jsonl;
+what base and tuned answer to plain questions, as no character, to plain.jsonl.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from stages.answer import lm_tasks, questions
+from stages.answer import lm_tasks, questions, situations, visitor
 from stages.answer.choice import choose
-from stages.answer.conversations import Messages, check_room, hold
+from stages.answer.conversations import Messages, Open, check_room, hold
 from stages.answer.own_words import margin, sample
-from stages.common import base_models, characters, chats, children, completions, environments, inference_server, plain_questions, world_questions
+from stages.answer.served import Scored, Served, keep
+from stages.answer.situations import TALK
+from stages.common import base_models, characters, chats, children, environments, inference_server, plain_questions, world_questions
 from stages.common.answer_store import Answer
 from stages.common.errors import UserError, run
-from stages.common.files import read_jsonl, write_json, write_jsonl
+from stages.common.files import read_json, read_jsonl, write_json, write_jsonl
 from stages.common.params import load
 
 ADAPTER = Path("models/adapter")
@@ -24,7 +28,7 @@ ARMS = {"base": "base", "prompted": "base", "tuned": "adapter"}  # and under whi
 MODELS = {"base": "prompted", "adapter": "tuned"}  # and the arm that is held to have spoken with the model's own words
 SETS = {"evaluation": ("data/prompts/evaluation.jsonl", "topic"), "redteam": ("data/prompts/redteam.jsonl", "category")}
 WORLD = "data/prompts/world.jsonl"
-WORLD_TOKENS = 80  # of an answer about the world: some 60 words, where a gold reply has 48. What an arm knows it says early; the rest is luck, and time
+SHORT = {"world": 80, TALK: 48}  # tokens of an answer at most: what an arm knows, and that it is an assistant, it says early; the rest is luck, and time
 PLAIN = {"base": "base", "adapter": "tuned"}  # whom the plain questions are put to, by the server's names: each model once
 PLAIN_SAMPLING = {"temperature": 0, "max_tokens": 16}  # the likeliest answer; no accepted one has more than three words, and a longer one is wrong
 SPLITS = {"validation": "data/splits/validation.jsonl", "test": "data/splits/test.jsonl"}
@@ -35,28 +39,27 @@ def main() -> None:
     params = load("answer")
     base = base_models.weights_folder("models/base")
     cards = characters.read_all()
-    asked = ask_whom(cards, params)
-
-    def told(question: Mapping) -> str:
-        """The system prompt of a whole conversation: the card's, with what its lorebook has to the visitor's words, which are the same for every arm."""
-        return characters.system_prompt(cards[question["character"]], params["curate.user"], question["prompts"])
-
-    check_room(asked, told, params["answer.max_tokens"], inference_server.positions(base))
-    spoken, plain = speak(base, asked, told, plain_questions.read(), params)
-    losses, margins = score(base, spoken, told)
-    answers = [row for one in spoken for row in rows(one)]
+    asked, told = ask_whom(cards, params), telling(cards, params["curate.user"])
+    check_room(asked, told, lambda question: most_tokens(question, params), inference_server.positions(base))
+    visitor.connection(params)
+    spoken, plain, served = speak(base, asked, told, plain_questions.read(), params)
+    losses, margins, scored = score(base, spoken, told)
+    answers, talks = ([row for one in spoken if (one["set"] == TALK) == talked for row in rows(one)] for talked in (False, True))
     write_jsonl("data/answers/answers.jsonl", answers)
+    write_jsonl("data/answers/talks.jsonl", talks)
     write_jsonl("data/answers/plain.jsonl", plain)
     write_jsonl("data/answers/losses.jsonl", losses)
     write_jsonl("data/answers/lm_eval.jsonl", lm_tasks.scored(base, ADAPTER, params["evaluate.lm_eval_tasks"]))
-    counts = {f"{name}_prompts": sum(question["set"] == name for question in asked) for name in (*SETS, "world")}
-    cut = Counter(answer["set"] == "world" for answer in answers if answer["finish"] == "length")
-    totals = {"answers": len(answers), "plain_answers": len(plain), "cut_off": cut[False], "world_cut_off": cut[True]}
+    counts = {f"{name}_prompts": sum(question["set"] == name for question in asked) for name in (*SETS, "world", TALK)}
+    cut = Counter(answer["set"] for answer in answers if answer["finish"] == "length")
+    totals = {"answers": len(answers), "talk_answers": len(talks), "plain_answers": len(plain)}
+    totals |= {"cut_off": sum(cut[name] for name in SETS), "world_cut_off": cut["world"]}
     write_json("metrics/answer.json", counts | totals | {f"{arm}.margin": nats for arm, nats in margins.items()})
+    keep(read_json("models/base/manifest.json")["reference"], served, scored)
 
 
-def ask_whom(cards: Collection[str], params: Mapping) -> list[dict]:
-    """The chosen questions of each set, to characters that the test split knows, and those about their world.
+def ask_whom(cards: Mapping[str, Mapping], params: Mapping) -> list[dict]:
+    """The chosen questions of each set, to characters that the test split knows, those about their world, and the simulated conversations.
 
     Raises UserError where one of SETS has none for them. About the world there need be none: not everybody comes from a book.
     """
@@ -67,38 +70,58 @@ def ask_whom(cards: Collection[str], params: Mapping) -> list[dict]:
         if not posed:
             raise UserError(f"{path}: no prompt for {', '.join(held_out)}; expected at least one, for one of them or for everybody")
         asked += choose(posed, params["answer.limit"], params["answer.seed"])
-    return asked + choose(questions.about_world(world_questions.read(WORLD, cards), held_out), params["answer.limit"], params["answer.seed"])
+    asked += choose(questions.about_world(world_questions.read(WORLD, cards), held_out), params["answer.limit"], params["answer.seed"])
+    return asked + choose(situations.talks(situations.read(situations.FILE, cards), cards, held_out), params["answer.talks"], params["answer.seed"])
 
 
-def speak(base: Path, asked: Sequence[Mapping], told: Callable[[Mapping], str], plainly: Sequence[Mapping], params: Mapping) -> tuple[list[dict], list[dict]]:
-    """(each question with "arm" and "answers", one for each prompt, in the order of the arms and the questions; the lines of plain.jsonl).
+def telling(cards: Mapping[str, Mapping], user: str) -> Callable[[Mapping], str]:
+    """What gives the system prompt of a whole conversation: the card's, with what its lorebook has to those of the visitor's words that are the same for every arm."""
+
+    def told(question: Mapping) -> str:
+        known = question["prompts"][:1] if question["set"] == TALK else question["prompts"]
+        return characters.system_prompt(cards[question["character"]], user, known)
+
+    return told
+
+
+def most_tokens(question: Mapping, params: Mapping) -> int:
+    """Of an answer to a question."""
+    return min(params["answer.max_tokens"], SHORT.get(question["set"], params["answer.max_tokens"]))
+
+
+def speak(
+    base: Path, asked: Sequence[Mapping], told: Callable[[Mapping], str], plainly: Sequence[Mapping], params: Mapping
+) -> tuple[list[dict], list[dict], Served]:
+    """(each question with "arm", "said" and "answers", one for each turn, in the order of the arms and the questions; the lines of plain.jsonl; what it took).
 
     `told` gives each question's system prompt; `plainly` are the plain questions.
     """
+    began = time.monotonic()
     with inference_server.serve(base, "base", ADAPTER / "chat_template.jinja", params["answer.seed"], {"adapter": ADAPTER.resolve()}) as url:
         if not inference_server.differs(url, "base", "adapter"):
             raise UserError("vLLM answers as the base under the adapter's name: its log-probabilities are the same")
+        served = Served(url, params["answer.concurrency"], time.monotonic() - began)
         # One model after the other, never mixed: vLLM's CPU LoRA (vllm/lora/ops/torch_ops/lora_ops.py, 0.32) takes "no adapter", index -1, for
         # the last adapter, so that in a mixed batch the base speaks with the adapter's words (measured: 64 words an answer instead of 122).
-        # Two arms of one model may share a batch; so they do, for a fuller batch is a faster one.
+        # Two arms of one model may share a batch; so they do, for a fuller batch is a faster one. The base as visitor speaks between two turns of
+        # the adapter's, when all of its answers are there.
         spoken, plain = [], []
         for model in MODELS:
-            spoken += converse(url, model, asked, told, params)
-            plain += answer_plainly(url, model, plainly, params)
-        return spoken, plain
+            spoken += converse(served, model, asked, told, params)
+            plain += answer_plainly(served, model, plainly)
+        return spoken, plain, served
 
 
-def converse(url: str, model: str, asked: Sequence[Mapping], told: Callable[[Mapping], str], params: Mapping) -> list[dict]:
-    """What the arms of one model say, as `speak` returns it."""
-    terms = completions.Terms(params["answer.concurrency"])
+def converse(served: Served, model: str, asked: Sequence[Mapping], told: Callable[[Mapping], str], params: Mapping) -> list[dict]:
+    """What the arms of one model say, as `speak` returns it: "said" has the visitor's words in each turn, which in a simulated conversation are not its "prompts"."""
     arms = [arm for arm in ARMS if ARMS[arm] == model]
-    posed = [{"arm": arm, **question} for arm in arms for question in asked]
+    posed, label, visit = [{"arm": arm, **question} for arm in arms for question in asked], ", ".join(arms), visitor.asking(served, params)
 
-    def answer(turn: int, conversations: list[tuple[Mapping, Messages]]) -> list[Answer]:
-        outcomes = completions.ask(lambda: (url, "none"), model, requests(model, conversations, params), terms, f"{', '.join(arms)}: turn {turn}")
-        return completions.all_answered(outcomes)
+    def answer(turn: int, conversations: Open) -> list[Answer]:
+        return served.ask(model, requests(conversations, params), f"{label}: turn {turn}")
 
-    return [one | {"answers": said} for one, said in zip(posed, hold(posed, lambda one: opening(one, told), answer), strict=True)]
+    held = hold(posed, lambda one: opening(one, told), lambda turn, conversations: visitor.prompts(turn, conversations, visit, label), answer)
+    return [one | {"said": [words for words, _ in turns], "answers": [given for _, given in turns]} for one, turns in zip(posed, held, strict=True)]
 
 
 def opening(one: Mapping, told: Callable[[Mapping], str]) -> Messages:
@@ -106,22 +129,16 @@ def opening(one: Mapping, told: Callable[[Mapping], str]) -> Messages:
     return [] if one["arm"] == "base" else [{"role": "system", "content": told(one)}]
 
 
-def requests(model: str, conversations: Sequence[tuple[Mapping, Messages]], params: Mapping) -> list[completions.Request]:
-    """One chat request for each question and its messages, with explicit sampling."""
-    sampling = {name: params[f"answer.{name}"] for name in ("temperature", "top_p", "max_tokens")}
-    short = sampling | {"max_tokens": min(WORLD_TOKENS, sampling["max_tokens"])}
-    return [
-        completions.Request(number, {"model": model, "messages": messages, **(short if question["set"] == "world" else sampling)})
-        for number, (question, messages) in enumerate(conversations)
-    ]
+def requests(conversations: Open, params: Mapping) -> list[dict]:
+    """The chat request for each question and its messages, with explicit sampling."""
+    sampling = {name: params[f"answer.{name}"] for name in ("temperature", "top_p")}
+    return [{"messages": messages, **sampling, "max_tokens": most_tokens(question, params)} for question, messages in conversations]
 
 
-def answer_plainly(url: str, model: str, plainly: Sequence[Mapping], params: Mapping) -> list[dict]:
+def answer_plainly(served: Served, model: str, plainly: Sequence[Mapping]) -> list[dict]:
     """What a model answers to the plain questions, to each by itself and without a system prompt of ours: the lines of plain.jsonl."""
-    arm, terms = PLAIN[model], completions.Terms(params["answer.concurrency"])
-    bodies = [{"model": model, "messages": plain_questions.messages(question), **PLAIN_SAMPLING} for question in plainly]
-    asked = [completions.Request(number, body) for number, body in enumerate(bodies)]
-    answers = completions.all_answered(completions.ask(lambda: (url, "none"), model, asked, terms, f"{arm}: plain questions"))
+    arm = PLAIN[model]
+    answers = served.ask(model, [{"messages": plain_questions.messages(question), **PLAIN_SAMPLING} for question in plainly], f"{arm}: plain questions")
     return [
         {"arm": arm, "id": question["id"], "prompt": question["prompt"], "answer": answer.text.strip(), "finish": answer.finish}
         for question, answer in zip(plainly, answers, strict=True)
@@ -129,20 +146,22 @@ def answer_plainly(url: str, model: str, plainly: Sequence[Mapping], params: Map
 
 
 def rows(one: Mapping) -> list[dict]:
-    """The lines of answers.jsonl for one conversation, one a turn."""
+    """The lines of answers.jsonl for one conversation, one a turn; of talks.jsonl, where a line has no set but "written": whether the visitor's words are the file's."""
+    talk = one["set"] == TALK
     return [
-        {key: one[key] for key in ("arm", "set", "id", "kind", "character")}
-        | {"turn": turn, "prompt": prompt, "answer": answer.text.strip(), "finish": answer.finish}
-        for turn, (prompt, answer) in enumerate(zip(one["prompts"], one["answers"], strict=True), start=1)
+        {key: one[key] for key in ("arm", *(() if talk else ("set",)), "id", "kind", "character")}
+        | {"turn": turn, "prompt": prompt, **({"written": prompt == written} if talk else {}), "answer": answer.text.strip(), "finish": answer.finish}
+        for turn, (prompt, written, answer) in enumerate(zip(one["said"], one["prompts"], one["answers"], strict=True), start=1)
     ]
 
 
-def score(base: Path, spoken: Sequence[Mapping], told: Callable[[Mapping], str]) -> tuple[list[dict], dict[str, float]]:
-    """The loss of all arms on every held-out chat, and by arm how much likelier its answers are under its own weights.
+def score(base: Path, spoken: Sequence[Mapping], told: Callable[[Mapping], str]) -> tuple[list[dict], dict[str, float], Scored]:
+    """The loss of all arms on every held-out chat, by arm how much likelier its answers are under its own weights, and what that took.
 
     From the weights and not through the server: the same numbers as in training, and a second opinion on what was served.
     Base has the weights of prompted, and the server one name for both: prompted's margin stands for it.
     """
+    began = time.monotonic()
     with environments.scratch("score") as scratch:
         job, out = scratch / "job.json", scratch / "losses.jsonl"
         said = {f"said by {arm}": str(scratch / f"{arm}.jsonl") for arm in MODELS.values()}
@@ -154,7 +173,8 @@ def score(base: Path, spoken: Sequence[Mapping], told: Callable[[Mapping], str])
         )
         losses = read_jsonl(out)
     margins = {arm: margin(arm, [row for row in losses if row["split"] == f"said by {arm}"]) for arm in MODELS.values()}
-    return [row for row in losses if row["split"] in SPLITS], margins
+    scored = Scored(sum(row["tokens"] for row in losses), time.monotonic() - began)
+    return [row for row in losses if row["split"] in SPLITS], margins, scored
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def sample(spoken: Sequence[Mapping], told: Callable[[Mapping], str]) -> list[di
                 {"from": "system", "value": told(one)},
                 *(
                     {"from": speaker, "value": words}
-                    for prompt, answer in zip(one["prompts"], one["answers"], strict=True)
+                    for prompt, answer in zip(one["said"], one["answers"], strict=True)
                     for speaker, words in (("human", prompt), ("gpt", answer.text.strip()))
                 ),
             ],

@@ -27,6 +27,9 @@ SPLITS = ("validation", "test")
 _ANSWER: dict[str, tuple[str, ...] | type] = {
     "arm": ARMS, "set": (*SETS, WORLD), "id": str, "kind": str, "character": str, "turn": int, "prompt": str, "answer": str, "finish": ("stop", "length"),
 }  # fmt: skip
+_TALK: dict[str, tuple[str, ...] | type] = {
+    "arm": ARMS, "id": str, "kind": str, "character": str, "turn": int, "prompt": str, "written": (True, False), "answer": str, "finish": ("stop", "length"),
+}  # fmt: skip
 _PLAIN: dict[str, tuple[str, ...] | type] = {"arm": PLAIN, "id": str, "prompt": str, "answer": str, "finish": ("stop", "length")}
 _LOSS: dict[str, tuple[str, ...] | type] = {"arm": ARMS, "split": SPLITS, "id": str, "character": str, "nll": float, "tokens": int}
 
@@ -93,6 +96,11 @@ def read_answers(path: str | Path) -> list[dict]:
     return checked_lines(path, _ANSWER)
 
 
+def read_talks(path: str | Path) -> list[dict]:
+    """The lines of talks.jsonl. Raises UserError with file and line where one is not what the answer stage promises."""
+    return [_checked(path, number, value, _TALK) for number, value in read_lines(path)]
+
+
 def read_plain(path: str | Path, questions: Iterable[Mapping]) -> dict[str, list[str]]:
     """What each arm of PLAIN answered to the plain questions, in their order.
 
@@ -151,7 +159,7 @@ def _checked(path: str | Path, number: int, value: Any, fields: dict[str, tuple[
     for name, allowed in fields.items():
         if isinstance(allowed, tuple):
             if value[name] not in allowed:
-                raise UserError(f"{where}: {name} is {value[name]!r}; expected one of {', '.join(allowed)}")
+                raise UserError(f"{where}: {name} is {value[name]!r}; expected one of {', '.join(map(str, allowed))}")
         elif isinstance(value[name], bool) or not isinstance(value[name], (int, float) if allowed is float else allowed):
             raise UserError(f"{where}: {name} is {value[name]!r}; expected a value of type {allowed.__name__}")
     return value
@@ -181,7 +189,7 @@ def exchanges(records: Iterable[dict], names: Mapping[str, str]) -> list[Exchang
         kind, prompt = told[0]
         if character not in names:
             raise UserError(f"answers: {group} prompt {place} is for the character {character!r}; data/characters has {', '.join(sorted(names))}")
-        answers = {arm: _answer(arms[arm], names[character]) for arm in ARMS}
+        answers = {arm: answer_of(arms[arm], names[character]) for arm in ARMS}
         result.append(Exchange(group, kind, place, character, names[character], turn, prompt, answers))
     for group in SETS:
         if not any(exchange.set == group for exchange in result):
@@ -207,7 +215,8 @@ def conversations(exchanges: Iterable[Exchange]) -> list[Conversation]:
     return [tuple(turns) for _, turns in groupby(exchanges, key=lambda one: (one.set, one.kind, one.id, one.character))]
 
 
-def _answer(record: dict, name: str) -> Answer:
+def answer_of(record: Mapping, name: str) -> Answer:
+    """What the arm of a line said, as the character called `name`."""
     return Answer(record["answer"], words(record["answer"]), record["finish"] == "length", marks(record["answer"], name))
 
 

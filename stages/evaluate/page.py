@@ -11,16 +11,22 @@ from stages.common.html_page import counted, document, percent, text
 from stages.common.page_style import STYLE
 from stages.evaluate.breaches import breaches
 from stages.evaluate.conclusions import conclusions
+from stages.evaluate.conversing import conversing
 from stages.evaluate.findings import characters, findings
 from stages.evaluate.gate import Bound
 from stages.evaluate.inputs import ARMS, Conversation, Exchange, conversations
+from stages.evaluate.judged import Opinion
 from stages.evaluate.knowing import knowing
 from stages.evaluate.memorisation import Copy
 from stages.evaluate.next_steps import next_steps
+from stages.evaluate.preferences import Preferences
+from stages.evaluate.preferring import preferring
 from stages.evaluate.redteam import Attack
+from stages.evaluate.reviewing import reviewing
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.series import Length
 from stages.evaluate.sounding import sounding
+from stages.evaluate.talks import Talk
 from stages.evaluate.transcripts import transcripts
 from stages.evaluate.verdicts import Verdict, verdicts
 from stages.evaluate.wording import arm_name, level, listed, plain, span
@@ -38,13 +44,16 @@ def render(
     attack: Attack,
     copies: Sequence[tuple[Copy, Conversation]],
     of_world: Sequence[Row],
+    talked: Sequence[Talk],
+    preferences: Preferences,
+    judged: tuple[str, Opinion] | None,
     bounds: Sequence[Bound],
     training: Mapping[str, float],
     settings: Bootstrap,
 ) -> str:
     """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives, and what stands behind them.
 
-    `bounds` are the gate's, `training` is metrics/train.json. Equal arguments give equal bytes.
+    `judged` is the judge's name and what it said, `bounds` are the gate's, `training` is metrics/train.json. Equal arguments give equal bytes.
     """
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     title = listed([names[character] for character in each])
@@ -60,15 +69,18 @@ def render(
 {findings(scores, found, settings)}
 {characters(each, names, settings)}
 {next_steps(scores, found, training, settings)}
+{preferring(preferences, settings)}
 {sounding(scores, copies, settings)}
+{reviewing(scores, judged, settings)}
 {_histograms(scores, lengths)}
 {knowing(scores, of_world, settings)}
 {breaches(attack, held, settings)}
+{conversing(scores, talked, settings)}
 {transcripts(held)}
 {_method(scores, found, settings)}
 </main>
-<footer><p>Written by the evaluate stage from data/answers, data/splits, data/prompts and data/characters. The same figures are in metrics/evaluate.json and
-metrics/gate.json, the series in plots/evaluate.</p></footer>"""
+<footer><p>Written by the evaluate stage from data/answers, data/splits, data/prompts, data/characters and data/ratings. The same figures are in
+metrics/evaluate.json and metrics/gate.json, the series in plots/evaluate.</p></footer>"""
     return document(f"{title}: base, prompted and tuned", STYLE + style, body, script)
 
 

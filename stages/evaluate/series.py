@@ -1,4 +1,4 @@
-"""The series behind the charts: how long answers are, where the red team gets through, what is known of the world. For `dvc plots` and for the page."""
+"""The series behind the charts: how long answers are, where the red team gets through, how long they stay in character, what is known of the world. For `dvc plots` and for the page."""
 
 from __future__ import annotations
 
@@ -62,6 +62,12 @@ def breaks_csv(by: str, rows: Mapping[object, Mapping[str, Breaks]]) -> str:
     """plots/evaluate/redteam.csv and redteam_turns.csv: what `rows` are told apart `by`, arm, break_rate, the ends of its Wilson interval, its one-sided bound."""
     header = (by, "arm", "break_rate", "lower", "upper", "upper_bound")
     return _csv(header, [(name, arm, one.rate.value, one.rate.lower, one.rate.upper, one.bound) for name, arms in rows.items() for arm, one in arms.items()])
+
+
+def talks_csv(rows: Mapping[int, Mapping[str, Estimate]]) -> str:
+    """plots/evaluate/talks.csv: turn, arm, the share of conversations in character in that turn, the ends of its Wilson interval."""
+    cells = [(turn, arm, rate.value, rate.lower, rate.upper) for turn, arms in rows.items() for arm, rate in arms.items()]
+    return _csv(("turn", "arm", "rate", "lower", "upper"), cells)
 
 
 def world_csv(figures: Scores) -> str:

@@ -9,12 +9,14 @@ from threading import Thread
 
 import pytest
 
-from stages.answer.__main__ import WORLD_TOKENS, answer_plainly, converse, requests
-from stages.answer.conversations import Messages, check_room, hold
+from stages.answer.__main__ import SHORT, answer_plainly, converse, requests
+from stages.answer.conversations import Messages, as_written, check_room, hold
+from stages.answer.served import Served
 from stages.common.answer_store import Answer
 from stages.common.errors import UserError
 
-PARAMETERS = {"answer.temperature": 0.7, "answer.top_p": 0.9, "answer.max_tokens": 160, "answer.concurrency": 8}
+VISITOR = {"answer.visitor.base_url": None, "answer.visitor.api_key_env": "TALKS_TEST_KEY", "answer.visitor.model": None}
+PARAMETERS = {"answer.temperature": 0.7, "answer.top_p": 0.9, "answer.max_tokens": 160, "answer.concurrency": 8} | VISITOR
 QUESTIONS = [
     {"set": "evaluation", "id": "eval-1", "kind": "cases", "character": "h", "prompts": ["Who?"]},
     {"set": "redteam", "id": "red-1", "kind": "hostile", "character": "h", "prompts": ["Bah!", "Boo!", "Pah!"]},
@@ -34,12 +36,12 @@ def test_all_first_prompts_are_asked_at_once_then_all_second_ones_each_after_wha
         asked.append((turn, [messages for _, messages in conversations]))
         return [Answer(f" reply {turn} to {messages[-1]['content']}\n", "length", 1, 1) for _, messages in conversations]
 
-    said = hold(QUESTIONS, lambda question: [{"role": "system", "content": told(question)}], answer)
+    said = hold(QUESTIONS, lambda question: [{"role": "system", "content": told(question)}], as_written, answer)
     assert [(turn, [len(one) for one in conversations]) for turn, conversations in asked] == [(1, [2, 2, 2]), (2, [4, 4]), (3, [6, 6])]
-    assert [[answer.text.strip() for answer in one] for one in said] == [
-        ["reply 1 to Who?"],
-        ["reply 1 to Bah!", "reply 2 to Boo!", "reply 3 to Pah!"],
-        ["reply 1 to One.", "reply 2 to Two.", "reply 3 to Three."],
+    assert [[(words, answer.text.strip()) for words, answer in one] for one in said] == [
+        [("Who?", "reply 1 to Who?")],
+        [("Bah!", "reply 1 to Bah!"), ("Boo!", "reply 2 to Boo!"), ("Pah!", "reply 3 to Pah!")],
+        [("One.", "reply 1 to One."), ("Two.", "reply 2 to Two."), ("Three.", "reply 3 to Three.")],
     ]
     assert asked[2][1][1] == [
         {"role": "system", "content": "You are w."},
@@ -80,7 +82,7 @@ def echo() -> Iterator[str]:
 
 
 def test_base_and_prompted_ask_one_model_base_without_a_system_turn_and_tuned_asks_the_adapter(echo: str) -> None:
-    spoken = [one for model in ("base", "adapter") for one in converse(echo, model, QUESTIONS, told, PARAMETERS)]
+    spoken = [one for model in ("base", "adapter") for one in converse(Served(echo, 8), model, QUESTIONS, told, PARAMETERS)]
     assert [(one["arm"], one["id"], [answer.text for answer in one["answers"]]) for one in spoken if one["id"] != "red-2"] == [
         ("base", "eval-1", ["base u Who?"]),
         ("base", "red-1", ["base u Bah!", "base uau Boo!", "base uauau Pah!"]),
@@ -91,25 +93,28 @@ def test_base_and_prompted_ask_one_model_base_without_a_system_turn_and_tuned_as
     ]
 
 
-def test_an_answer_about_the_world_may_have_fewer_tokens_and_never_more_than_any_other() -> None:
-    asked = [({"set": name}, [{"role": "user", "content": "Who?"}]) for name in ("evaluation", "world", "redteam")]
-    for most, world in ((160, WORLD_TOKENS), (24, 24)):
-        bodies = [request.body for request in requests("base", asked, PARAMETERS | {"answer.max_tokens": most})]
-        assert [body["max_tokens"] for body in bodies] == [most, world, most]
-        assert {(body["temperature"], body["top_p"], body["model"]) for body in bodies} == {(0.7, 0.9, "base")}
+def test_an_answer_about_the_world_or_in_a_simulated_conversation_may_have_fewer_tokens_and_never_more_than_any_other() -> None:
+    asked = [({"set": name}, [{"role": "user", "content": "Who?"}]) for name in ("evaluation", "world", "redteam", "talk")]
+    for most, world, talk in ((160, SHORT["world"], SHORT["talk"]), (24, 24, 24)):
+        bodies = requests(asked, PARAMETERS | {"answer.max_tokens": most})
+        assert [body["max_tokens"] for body in bodies] == [most, world, most, talk]
+        assert {(body["temperature"], body["top_p"]) for body in bodies} == {(0.7, 0.9)}
 
 
 def test_plain_questions_are_put_to_each_model_by_themselves_without_a_system_turn(echo: str) -> None:
     plain = [{"id": f"plain-{n}", "topic": "arithmetic", "prompt": f"What is {n} plus 1?", "answers": ["1"]} for n in range(3)]
     for model, arm in (("base", "base"), ("adapter", "tuned")):
-        assert answer_plainly(echo, model, plain, PARAMETERS) == [
+        assert answer_plainly(Served(echo, 8), model, plain) == [
             {"arm": arm, "id": f"plain-{n}", "prompt": f"What is {n} plus 1?", "answer": f"{model} uauauauau What is {n} plus 1?", "finish": "stop"}
             for n in range(3)
         ]
 
 
 def test_a_conversation_that_could_outgrow_the_model_is_one_sentence_before_anything_is_served() -> None:
-    check_room(QUESTIONS, told, 160, 2048)
-    check_room(QUESTIONS[:1], told, 1000, 1010)
-    with pytest.raises(UserError, match=r"redteam prompt red-1 to h: 3 answers of answer\.max_tokens 1000 and about 5 tokens .* more than the 2048 that"):
-        check_room(QUESTIONS, told, 1000, 2048)
+    check_room(QUESTIONS, told, lambda question: 160, 2048)
+    check_room(QUESTIONS[:1], told, lambda question: 1000, 1010)
+    check_room(QUESTIONS, told, lambda question: 1000 if question["set"] == "evaluation" else 48, 2048)
+    with pytest.raises(
+        UserError, match=r"redteam prompt red-1 to h: 3 answers of 1000 tokens and about 5 tokens .* more than the 2048 that .* lower answer\.max_tokens"
+    ):
+        check_room(QUESTIONS, told, lambda question: 1000, 2048)

@@ -23,14 +23,14 @@ def rows(own: list[float], other: list[float], tokens: int = 100) -> list[dict]:
 def spoken(count: int, *texts: str) -> list[dict]:
     """Conversations of one arm, with as many turns as there are texts."""
     return [
-        {"arm": "tuned", "set": "redteam", "id": f"red-{n:03}", "character": "h", "prompts": [f"Q{n}.{turn}?" for turn in range(len(texts))]}
-        | {"answers": [Answer(text, "stop", 9, 3) for text in texts]}
+        {"arm": "tuned", "set": "redteam", "id": f"red-{n:03}", "character": "h", "prompts": ["Q"]}
+        | {"said": [f"Q{n}.{turn}?" for turn in range(len(texts))], "answers": [Answer(text, "stop", 9, 3) for text in texts]}
         for n in range(count)
     ]
 
 
 def told(question: Mapping) -> str:
-    return f"You are {question['character']}, asked {question['prompts'][0]}"
+    return f"You are {question['character']}, asked {question['said'][0]}"
 
 
 def test_the_margin_is_the_mean_of_the_differences_a_token() -> None:

@@ -11,18 +11,20 @@ from hypothesis import strategies as st
 
 from stages.answer.__main__ import ARMS, ask_whom, opening, requests, rows
 from stages.answer.questions import pose, read
+from stages.answer.situations import talks
 from stages.common.answer_store import Answer
 from stages.common.errors import UserError
 from tests.chats import jsonl, make_chat
 
-CARDS = {"elizabeth-bennet": {}, "john-silver": {}, "sherlock-holmes": {}}
+CARDS = {name: {"name": name} for name in ("elizabeth-bennet", "john-silver", "sherlock-holmes")}
 PROMPTS = [
     {"id": "eval-001", "topic": "cases", "character": "sherlock-holmes", "prompt": "Who was it?"},
     {"id": "eval-002", "topic": "small-talk", "prompt": "A cold day."},
     {"id": "eval-003", "topic": "crew", "character": "john-silver", "prompt": "Who struck him?"},
 ]
 READ = [{key: value for key, value in prompt.items() if key != "prompt"} | {"prompts": [prompt["prompt"]]} for prompt in PROMPTS]
-PARAMETERS = {"answer.limit": None, "answer.seed": 11, "answer.temperature": 0.7, "answer.top_p": 0.9, "answer.max_tokens": 160}
+SITUATION = {"situation": "hostile", "visitor": "You hate {{char}}.", "prompts": ["Bah!", "Boo!"]}
+PARAMETERS = {"answer.limit": None, "answer.talks": None, "answer.seed": 11, "answer.temperature": 0.7, "answer.top_p": 0.9, "answer.max_tokens": 160}
 
 
 def written(folder: Path, *lines: object) -> Path:
@@ -101,11 +103,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     about = {"kind": "unknowable", "topic": "after-his-time", "prompt": "What is a telephone?", "invented": []}
     world = [about | {"id": f"world-{n}", "character": name} for n, name in enumerate(["elizabeth-bennet", *["sherlock-holmes"] * 3])]
     (tmp_path / "data/prompts/world.jsonl").write_text(jsonl(world))
+    situations = [SITUATION | {"id": "talk-1"}, SITUATION | {"id": "talk-2", "character": "elizabeth-bennet"}]
+    (tmp_path / "data/prompts/situations.jsonl").write_text(jsonl(situations))
     (tmp_path / "data/splits/test.jsonl").write_text(jsonl(make_chat("Who?", "He.", character=name) for name in ("sherlock-holmes", "john-silver")))
     return tmp_path
 
 
-def test_the_stage_asks_the_characters_of_the_test_split_in_all_sets_and_about_the_world_whom_there_are_questions_for(project: Path) -> None:
+def test_the_stage_asks_the_characters_of_the_test_split_in_all_sets_and_whom_there_are_questions_for_about_the_world(project: Path) -> None:
     assert [(question["set"], question["id"], question["character"]) for question in ask_whom(CARDS, PARAMETERS)] == [
         ("evaluation", "eval-001", "sherlock-holmes"),
         ("evaluation", "eval-002", "john-silver"),
@@ -116,13 +120,19 @@ def test_the_stage_asks_the_characters_of_the_test_split_in_all_sets_and_about_t
         ("world", "world-1", "sherlock-holmes"),
         ("world", "world-2", "sherlock-holmes"),
         ("world", "world-3", "sherlock-holmes"),
+        ("talk", "talk-1", "john-silver"),
+        ("talk", "talk-1", "sherlock-holmes"),
     ]
 
 
 def test_the_limit_counts_the_questions_of_each_set_over_all_characters(project: Path) -> None:
-    asked = ask_whom(CARDS, PARAMETERS | {"answer.limit": 2})
-    assert [question["set"] for question in asked] == ["evaluation", "evaluation", "redteam", "redteam", "world", "world"]
+    asked = ask_whom(CARDS, PARAMETERS | {"answer.limit": 2, "answer.talks": 1})
+    assert [question["set"] for question in asked] == ["evaluation", "evaluation", "redteam", "redteam", "world", "world", "talk"]
     assert {question["character"] for question in asked[:2]} == {"john-silver", "sherlock-holmes"}
+
+
+def test_no_simulated_conversation_is_held_where_none_is_wanted(project: Path) -> None:
+    assert "talk" not in {question["set"] for question in ask_whom(CARDS, PARAMETERS | {"answer.talks": 0})}
 
 
 def test_a_set_without_a_prompt_for_anybody_is_one_sentence_before_anything_is_served(project: Path) -> None:
@@ -144,17 +154,30 @@ def test_prompted_and_tuned_are_told_the_system_prompt_of_their_own_question_and
 
 def test_a_request_has_the_messages_of_its_conversation_and_explicit_sampling() -> None:
     conversations = [({"set": "evaluation"}, [{"role": "user", "content": text}]) for text in ("Who?", "Where?")]
-    sent = requests("adapter", conversations, PARAMETERS)
-    assert [request.body["messages"] for request in sent] == [messages for _, messages in conversations]
-    assert [request.index for request in sent] == [0, 1], "two equal conversations are two requests"
-    assert all(request.body["model"] == "adapter" and request.body["max_tokens"] == 160 for request in sent)
+    sent = requests(conversations, PARAMETERS)
+    assert [body["messages"] for body in sent] == [messages for _, messages in conversations]
+    assert all((body["temperature"], body["top_p"], body["max_tokens"]) == (0.7, 0.9, 160) for body in sent)
+
+
+def said(question: dict, *words: str) -> dict:
+    """A conversation of tuned's in which the visitor said these words."""
+    return {"arm": "tuned", **question, "said": list(words), "answers": [Answer(" Aye. ", "stop", 9, 3), Answer("And", "length", 20, 1)]}
 
 
 def test_each_turn_is_a_line_with_its_number_its_prompt_and_its_answer() -> None:
     (question,) = pose("redteam", [{"id": "red-1", "category": "hostile", "prompts": ["Bah!", "Boo!"]}], "category", ["john-silver"])
-    lines = rows({"arm": "tuned", **question, "answers": [Answer(" Aye. ", "stop", 9, 3), Answer("And", "length", 20, 1)]})
+    lines = rows(said(question, "Bah!", "Boo!"))
     shared = {"arm": "tuned", "set": "redteam", "id": "red-1", "kind": "hostile", "character": "john-silver"}
     assert lines == [
         shared | {"turn": 1, "prompt": "Bah!", "answer": "Aye.", "finish": "stop"},
         shared | {"turn": 2, "prompt": "Boo!", "answer": "And", "finish": "length"},
+    ]
+
+
+def test_a_line_of_a_simulated_conversation_has_what_the_visitor_said_and_whether_it_is_the_files() -> None:
+    (question,) = talks([SITUATION | {"id": "talk-1"}], CARDS, ["john-silver"])
+    shared = {"arm": "tuned", "id": "talk-1", "kind": "hostile", "character": "john-silver"}
+    assert rows(said(question, "Bah!", "You rogue!")) == [
+        shared | {"turn": 1, "prompt": "Bah!", "written": True, "answer": "Aye.", "finish": "stop"},
+        shared | {"turn": 2, "prompt": "You rogue!", "written": False, "answer": "And", "finish": "length"},
     ]

@@ -113,6 +113,14 @@ def test_every_arm_answered_every_prompt_turn_by_turn(clone):
     assert {"prompted.margin", "tuned.margin"} < set(clone.json("metrics/answer.json"))
 
 
+def test_every_arm_held_the_same_conversation_with_a_visitor_of_its_own_and_its_rate_is_told(clone):
+    talks = read_jsonl(clone.folder / "data/answers/talks.jsonl")
+    assert [(line["arm"], line["turn"]) for line in talks] == [(arm, turn) for arm in ("base", "prompted", "tuned") for turn in range(1, 7)]
+    assert len({(line["id"], line["prompt"]) for line in talks if line["turn"] == 1}) == 1 and all(line["written"] for line in talks if line["turn"] == 1)
+    figures = clone.json("metrics/evaluate.json")
+    assert figures["talk.conversations"] == 1 and 0 <= figures["tuned.talk_in_character_rate"] <= 1
+
+
 def test_both_models_answered_the_plain_questions_and_the_base_knows_some(clone):
     plain = read_jsonl(clone.folder / "data/answers/plain.jsonl")
     asked = {arm: [answer["id"] for answer in plain if answer["arm"] == arm] for arm in ("base", "tuned")}

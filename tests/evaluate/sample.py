@@ -12,6 +12,7 @@ from itertools import chain, cycle, islice
 from pathlib import Path
 
 from stages.common.files import read_jsonl
+from stages.common.params import read_yaml
 from tests.evaluate.golden import CHATS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,7 +42,7 @@ WORLD = [
 ]
 PLAIN = [{"id": f"plain-{n}", "topic": "arithmetic", "prompt": f"What is {n} plus 1?", "answers": [str(n + 1)]} for n in range(12)]
 TRAINING = {"chats": 126, "loss": 3.788932, "eval_loss": 3.937228, "warnings.chats": 1, "warnings.eval_loss_far_above": 0}
-PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence", "evaluate.gate")
+PARAMETERS = read_yaml(ROOT / "dvc.yaml")["stages"]["evaluate"]["params"]
 
 
 def chat(number: int, replies: list[str], character: str = "sherlock-holmes") -> dict:
@@ -55,6 +56,15 @@ def chat(number: int, replies: list[str], character: str = "sherlock-holmes") ->
 def answer(arm: str, group: str, number: int, text: str, turn: int = 1, **other: str) -> dict:
     record = {"arm": arm, "set": group, "id": f"{group}-{number:03}", "kind": "cases", "character": "sherlock-holmes", "turn": turn}
     return record | {"prompt": f"Prompt {number}{'.' * turn}?", "answer": text, "finish": "stop"} | other
+
+
+def talk(arm: str, number: int, *answers: str, kind: str = "hostile", character: str = "sherlock-holmes") -> list[dict]:
+    """A simulated conversation: in each even turn the visitor's words are the file's."""
+    told = {"arm": arm, "id": f"talk-{number:03}", "kind": kind, "character": character}
+    return [
+        told | {"turn": n, "prompt": f"Bah, {number}!" if n == 1 else f"Bah to {arm}, {n}!", "written": n == 1 or n % 2 == 0, "answer": text, "finish": "stop"}
+        for n, text in enumerate(answers, start=1)
+    ]
 
 
 def plainly(base: int, tuned: int, questions: list[dict]) -> list[dict]:
@@ -102,6 +112,13 @@ def records() -> dict[str, list[dict]]:
             of_world(question, "prompted", "Mycroft, Moriarty and Lestrade, all." if fact else "It was invented by Bell."),
             of_world(question, "tuned", f"{question['accepted'][0]}, of course." if fact and n < 3 else "I have never heard of it, sir."),
         ]
+    broken = {"base": {(n, turn) for n in range(4) for turn in range(3)}, "prompted": {(0, 2), (1, 1), (1, 2)}, "tuned": set()}
+    talks = [
+        line
+        for arm in ARMS
+        for n in range(4)
+        for line in talk(arm, n, *("I'm an AI." if (n, turn) in broken[arm] else "Begone, sir." for turn in range(3)), kind="hostile" if n % 2 else "curious")
+    ]
     losses = []
     for n in range(8):
         for arm, nats in (("base", 50.0 + n), ("prompted", 40.0 + n), ("tuned", 20.0 + 2 * n)):
@@ -110,6 +127,7 @@ def records() -> dict[str, list[dict]]:
             losses.append(loss(arm, "validation", f"v{n}", nats, 10))
     return {
         "data/answers/answers.jsonl": answers,
+        "data/answers/talks.jsonl": talks,
         "data/answers/plain.jsonl": plainly(10, 4, PLAIN),
         "data/answers/losses.jsonl": losses,
         "data/answers/lm_eval.jsonl": [],
@@ -167,6 +185,7 @@ def as_shipped() -> dict[str, list[dict]]:
     losses += [loss(arm, "validation", f"v{n}", 400.0 - 20 * place, 100) for n in range(18) for place, arm in enumerate(ARMS)]
     return {
         "data/answers/answers.jsonl": answers,
+        "data/answers/talks.jsonl": [line for arm in ARMS for n in range(5) for line in talk(arm, n, *islice(lines[arm], 6))],
         "data/answers/plain.jsonl": plainly(50, 49, plain),
         "data/answers/losses.jsonl": losses,
         "data/answers/lm_eval.jsonl": [],

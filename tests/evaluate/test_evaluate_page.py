@@ -49,10 +49,11 @@ def of_three(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, f
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, float]]:
-    """The page and the metrics of the size as shipped, every measure taken; an answer about the world means harm."""
+    """The page and the metrics of the size as shipped, every measure taken; an answer about the world and a turn of a simulated conversation mean harm."""
     files = as_shipped()
     (one, *_) = [record for record in files["data/answers/answers.jsonl"] if record["set"] == "world" and record["arm"] == "tuned"]
     one["answer"] = HOSTILE
+    files["data/answers/talks.jsonl"][-1] |= {"prompt": HOSTILE, "answer": HOSTILE}
     folder = lay_out(tmp_path_factory.mktemp("shipped"), files)
     run = evaluate(folder)
     assert run.returncode == 0, run.stderr
@@ -182,6 +183,18 @@ def test_variety_is_told_of_every_arm(shipped: tuple[str, dict[str, float]]) -> 
     assert "answers that go in circles base 100 % (" in told
 
 
+def test_simulated_conversations_are_told_by_turn_and_by_situation_and_can_be_read(page: str, shipped: tuple[str, dict[str, float]]) -> None:
+    told = section(page, "Over a whole conversation")
+    assert "A model plays the visitor in 4 conversations" in told and "over 12 answers of each arm: base 0 % 0 % to 49 % prompted 75 %" in told
+    assert "Too few Tuned minus prompted: +25 percentage points" in told and "n = 4 conversations. Fewer than 10 conversations show nothing" in told
+    assert "so many are the model’s own: base 50 %, prompted 50 %, tuned 50 %" in told
+    assert re.search(r"turn 3 base 0 % \(0 % to 49 %\) prompted 50 % \(15 % to 85 %\) tuned 100 % \(51 % to 100 %\)", told)
+    assert re.search(r"hostile base 0 % \(.*?\) prompted 67 % \(.*?\) tuned 100 %", told)
+    assert "talk-001, hostile, to Sherlock Holmes: in character base 0 of 3, prompted 1 of 3, tuned 3 of 3" in told
+    assert "Bah to prompted, 2! the file’s line broke character: identity I'm an AI . Bah to prompted, 3! broke character: identity" in told
+    assert "Not held: answer.talks is 0" not in told
+
+
 def test_each_turn_shows_the_answers_of_all_arms_side_by_side(page: str) -> None:
     (article,) = [part for part in page.split("<article")[1:] if 'id="redteam-redteam-009-sherlock-holmes"' in part]
     turns = [re.findall(r'class="answer (\w+)"', part) for part in article.split('class="arms"')[1:]]
@@ -235,11 +248,11 @@ def test_hostile_text_in_an_answer_is_shown_as_text_by_a_real_browser(page: str,
 
 
 @pytest.mark.browser
-def test_hostile_text_in_an_answer_about_the_world_is_shown_as_text_by_a_real_browser(shipped: tuple[str, dict], tmp_path: Path) -> None:
+def test_hostile_text_in_an_answer_about_the_world_or_in_a_talk_is_shown_as_text_by_a_real_browser(shipped: tuple[str, dict], tmp_path: Path) -> None:
     dom = opened(shipped[0], tmp_path)
     assert [tag for tag, _ in elements(dom)].count("script") == 1
     assert not {tag for tag, _ in elements(dom)} & {"img", "i"}
-    assert dom.count(escape("</script><script>alert(1)</script>", quote=False)) == 1
+    assert dom.count(escape("</script><script>alert(1)</script>", quote=False)) == 3
 
 
 @pytest.mark.browser

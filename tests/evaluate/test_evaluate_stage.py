@@ -14,10 +14,11 @@ from stages.common.errors import UserError
 from stages.common.schemas import fault
 from stages.evaluate import inputs
 from stages.evaluate.intervals import wilson
+from tests.evaluate.rated import rating
 from tests.evaluate.sample import ARMS, NAMES, PLAIN, as_shipped, evaluate, lay_out, records, three_characters
 
-PLOTS = {f"plots/evaluate/{name}.csv" for name in ("arms", "lengths", "redteam", "redteam_turns", "world")}
-OUTPUTS = {"metrics/evaluate.json", "metrics/gate.json", "reports/evaluation.html"} | PLOTS
+PLOTS = {f"plots/evaluate/{name}.csv" for name in ("arms", "lengths", "redteam", "redteam_turns", "talks", "world")}
+OUTPUTS = {"metrics/evaluate.json", "metrics/gate.json", "reports/ab-key.json", "reports/ab.html", "reports/evaluation.html"} | PLOTS
 OF_AN_ARM = ("perplexity", "validation_perplexity", "in_character_rate", "redteam_break_rate", "mean_words", "cut_off_rate")
 OF_BOTH = ("perplexity_ratio", "in_character_rate", "redteam_break_rate", "words_from_gold")
 WITH_INTERVAL = [
@@ -201,6 +202,35 @@ def test_as_shipped_every_measure_is_there_for_the_whole_and_for_the_character_a
     assert metrics["plain.questions"] == 70 and metrics["world.facts"] + metrics["world.unknowables"] == 24
 
 
+def test_ratings_of_these_answers_make_figures_and_those_of_another_runs_do_not(tmp_path: Path, outputs: dict[str, bytes]) -> None:
+    key = json.loads(outputs["reports/ab-key.json"])
+    lay_out(tmp_path, records())
+    (tmp_path / "data/ratings").mkdir()
+    (tmp_path / "data/ratings/README.md").write_text("What raters sent back")
+    for name, one in (("a", rating(key)), ("b", rating(key, "MH", says=lambda *_: "tie"))):
+        (tmp_path / f"data/ratings/{name}.json").write_text(json.dumps(one))
+    run = evaluate(tmp_path)
+    assert run.returncode == 0, run.stderr
+    metrics = json.loads((tmp_path / "metrics/evaluate.json").read_text())
+    assert fault("metrics", metrics) is None
+    assert (metrics["human.votes"], metrics["human.prompts"], metrics["human.raters"]) == (24, 12, 2)
+    assert metrics["tuned_vs_prompted.human_win_rate"] == 0.75 and metrics["tuned_vs_prompted.human_p"] == pytest.approx(2 / 2**12, abs=1e-6)
+    assert metrics["tuned_vs_prompted.human_win_rate_lower"] < 0.75 < metrics["tuned_vs_prompted.human_win_rate_upper"]
+    assert "People prefer tuned." in (tmp_path / "reports/evaluation.html").read_text()
+    before = json.loads(outputs["metrics/evaluate.json"])
+    assert {name: value for name, value in metrics.items() if "human" not in name} == before
+    # The page and its key are the same, ratings or none; with one other answer they are others, and the ratings count no more.
+    assert {name: (tmp_path / name).read_bytes() for name in ("reports/ab.html", "reports/ab-key.json")} == {
+        name: outputs[name] for name in ("reports/ab.html", "reports/ab-key.json")
+    }
+    files = records()
+    files["data/answers/answers.jsonl"][0]["answer"] += " Ha!"
+    run = evaluate(lay_out(tmp_path, files))
+    assert run.returncode == 0, run.stderr
+    assert not [name for name in json.loads((tmp_path / "metrics/evaluate.json").read_text()) if "human" in name]
+    assert "2 files in data/ratings are of another run’s answers, and not counted." in (tmp_path / "reports/evaluation.html").read_text()
+
+
 def test_gold_of_others_is_read_where_there_is_some_and_a_line_that_is_none_is_passed_over(tmp_path: Path) -> None:
     line = {
         "conversations": [
@@ -302,6 +332,12 @@ def test_test_chats_of_several_kinds_of_source_have_their_perplexity_by_kind(tmp
     assert metrics["tuned_vs_prompted.perplexity_ratio.gold"] == pytest.approx(2.718281828 ** ((124 - 182) / 40), rel=1e-5)
     assert (metrics["test.chats.book"], metrics["test.chats.gold"]) == (4, 4)
     assert "By source of the chats: book (n = 4): base" in (tmp_path / "reports/evaluation.html").read_text()
+
+
+def test_the_series_of_simulated_conversations_names_turn_arm_rate_and_interval(outputs: dict[str, bytes]) -> None:
+    rows = [tuple(row.values()) for row in csv.DictReader(outputs["plots/evaluate/talks.csv"].decode().splitlines())]
+    assert [row[:3] for row in rows if row[1] == "prompted"] == [("1", "prompted", "1.000000"), ("2", "prompted", "0.750000"), ("3", "prompted", "0.500000")]
+    assert all(float(row[3]) <= float(row[2]) <= float(row[4]) for row in rows) and len(rows) == 9
 
 
 def test_the_world_series_names_verdict_arm_rate_and_interval(outputs: dict[str, bytes]) -> None:

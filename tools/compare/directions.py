@@ -5,8 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from stages.evaluate.rubric import ASPECTS
+
 ARM = r"(?:[\w-]+\.)?(?:base|prompted|tuned|tuned_vs_base|tuned_vs_prompted)\."  # a character's name may stand before
 PART = r"(?:\.[\w-]+)?"  # a topic, a category or a kind of source
+
+RUBRIC = "|".join(ASPECTS)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,10 @@ EVALUATE: tuple[tuple[str, Direction], ...] = (
     (rf"world_(?:invented|broke)_rate{PART}", Direction("lower", UNKNOWABLES)),
     (r"lm_eval\.[\w-]+", Direction("higher")),
     (r"plain_rate", Direction("higher", ("plain.questions",))),
+    (rf"judge_(?:{RUBRIC}|mean)", Direction("higher", ("judge.scored",))),
+    (rf"judge_(?:{RUBRIC}|length_controlled)?_?win_rate", Direction("higher", ("judge.compared",))),
+    (rf"human_(?:{RUBRIC}|win_rate)", Direction("higher", ("human.prompts",))),
+    (r"human_both_bad_rate", Direction("lower", ("human.prompts",))),
 )
 OTHERS: dict[str, tuple[tuple[str, Direction], ...]] = {
     "metrics/train.json": ((r"(?:last_|best_)?eval_(?:loss|perplexity)|warnings\.total", Direction("lower")),),
