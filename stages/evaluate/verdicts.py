@@ -63,6 +63,15 @@ def verdict(difference: Estimate, none: float, lower_is_better: bool, count: int
     return Verdict("better" if (difference.value < none) == lower_is_better else "worse", difference, count)
 
 
+def lower_by_permutation(difference: Estimate, p: float, confidence: float) -> int:
+    """-1 where a one-sided permutation test shows that a figure is lower, 1 where that it is higher, else 0.
+
+    In either direction with half of what may be wrong, as the intervals have it. Equal answers give p = 1, for every permutation is as low as they are: no difference.
+    """
+    half = (1 - confidence) / 2
+    return -1 if p <= half and difference.value < 0 else 1 if p >= 1 - half and difference.value > 0 else 0
+
+
 def verdicts(scores: Scores, confidence: float) -> dict[str, Verdict]:
     """The verdicts of MEASURES by their `difference`, in their order, of those that were measured."""
     found = {}
@@ -72,7 +81,7 @@ def verdicts(scores: Scores, confidence: float) -> dict[str, Verdict]:
             count = min(scores[name] for name in measure.counts)
             judged = verdict(difference, measure.none, measure.lower_is_better, count)
             if measure.p and judged.state != "few":
-                p, half = scores[f"{pair}.{measure.p}"], (1 - confidence) / 2  # in either direction with half of what may be wrong, as the intervals have it
-                judged = Verdict("better" if p <= half else "worse" if p >= 1 - half else "open", difference, count)
+                state = {-1: "better", 1: "worse", 0: "open"}[lower_by_permutation(difference, scores[f"{pair}.{measure.p}"], confidence)]
+                judged = Verdict(state, difference, count)
             found[measure.difference] = judged
     return found

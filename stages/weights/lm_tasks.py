@@ -30,8 +30,9 @@ BATCH = 1 if DEVICE == "cpu" else 16
 def main() -> None:
     job, out = read_json(sys.argv[1]), sys.argv[2]
     files = {name: Path(name) for name in job["tasks"] if name.endswith((".yaml", ".yml"))}
-    manager = TaskManager(include_path=sorted({str(path.resolve().parent) for path in files.values() if path.exists()}))
-    tasks = [known(named(files[name]) if name in files else name, manager) for name in job["tasks"]]
+    names = [named(files[name]) if name in files else name for name in job["tasks"]]
+    manager = TaskManager(include_path=sorted({str(path.resolve().parent) for path in files.values()}))
+    tasks = [known(name, manager) for name in names]
     tokenizer, model = AutoTokenizer.from_pretrained(job["adapter"]), open_model(job["base"], job["adapter"])
     rows = []
     for arm in ("base", "tuned"):

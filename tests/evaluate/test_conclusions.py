@@ -74,8 +74,12 @@ def test_the_verdict_names_what_is_worse_not_shown_and_too_few() -> None:
     [(0.02, "beats prompted on perplexity"), (0.026, "No difference from prompted is shown in voice"), (0.98, "does worse than prompted on voice")],
 )
 def test_the_voice_is_judged_by_its_permutation_test_and_not_by_its_interval(p: float, sentence: str) -> None:
-    told = words(tuned_vs_prompted__voice_p=p)
+    told = words(tuned_vs_prompted__voice_p=p, tuned_vs_prompted__voice_delta=around(0.1 if p > 0.5 else -0.1))
     assert sentence in told and ("length (n = 300), voice" in told) == (p == 0.02)
+
+
+def test_answers_that_are_the_same_show_no_difference_of_voice_though_every_permutation_is_as_near() -> None:
+    assert "No difference from prompted is shown in voice" in words(tuned_vs_prompted__voice_p=1.0, tuned_vs_prompted__voice_delta=around(0.0, 0.0))
 
 
 def test_the_gate_is_told_in_a_line_that_opens_to_its_bounds() -> None:
@@ -114,7 +118,7 @@ def test_where_all_is_well_nothing_is_to_be_done() -> None:
         ({"tuned_vs_prompted__self_bleu": around(0.2)}, "It says the same again and again."),
         ({"tuned_vs_prompted__repetition_rate": around(0.2)}, "It says the same again and again."),
         ({"tuned_vs_prompted__perplexity_ratio": around(1.2)}, "It does not speak more like the character than the prompt alone makes the base speak."),
-        ({"tuned_vs_prompted__voice_p": 0.999}, "It does not speak more like the character than the prompt alone makes the base speak."),
+        ({"tuned_vs_prompted__voice_p": 0.999, "tuned_vs_prompted__voice_delta": around(0.2)}, "It does not speak more like the character than the prompt alone makes the base speak."),
         ({"tuned__in_character_rate": around(0.9)}, "It breaks character in 10\u00a0% of ordinary answers."),
         ({"tuned__world_correct_rate": around(0.12)}, "It shows no knowledge of the book: 12\u00a0% right, and 10\u00a0% would be so by chance."),
         ({"tuned__world_invented_rate": around(0.8)}, "Asked what he cannot know, it makes something up in 80\u00a0% of its answers."),

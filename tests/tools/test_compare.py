@@ -16,6 +16,7 @@ from stages.evaluate.intervals import Estimate
 from tests.evaluate.sample import answer, evaluate, lay_out, records
 from tests.project import ROOT
 from tools.compare import noise
+from tools.compare.__main__ import told
 from tools.compare.directions import direction
 from tools.compare.judging import rows, unranked
 from tools.compare.pairs import Paired
@@ -161,6 +162,9 @@ def side(name: str, figures: dict[str, float], file: str = EVALUATION, folder: P
     return Side(name, folder, {file: figures}, None)
 
 
+RATIO = Paired(Estimate(0.8, 0.7, 0.9), 1.0, 40, "bootstrap")
+
+
 def interval(name: str, value: float, half: float) -> dict[str, float]:
     return {name: value, f"{name}_lower": value - half, f"{name}_upper": value + half, "test.chats": 40, "evaluation.prompts": 30, "voice.prompts": 30}
 
@@ -181,8 +185,8 @@ def test_two_intervals_are_put_together_as_if_they_were_independent() -> None:
 
 def test_the_voice_is_judged_by_its_permutation_test() -> None:
     a, b = interval("tuned.voice_delta", 0.9, 0.1), interval("tuned.voice_delta", 0.7, 0.1)
-    for p, verdict in ((0.01, "better"), (0.4, "cannot tell"), (0.99, "worse")):
-        pair = Paired(Estimate(-0.2, -0.3, -0.1), 0.0, 30, "permutation", p)
+    for p, difference, verdict in ((0.01, -0.2, "better"), (0.4, -0.2, "cannot tell"), (0.99, 0.2, "worse"), (1.0, 0.0, "cannot tell")):
+        pair = Paired(Estimate(difference, difference - 0.1, difference + 0.1), 0.0, 30, "permutation", p)
         assert judged(a, b, {"tuned.voice_delta": pair})[0] == verdict
 
 
@@ -235,6 +239,15 @@ def test_noise_of_training_does_not_cover_what_two_evaluations_of_one_adapter_sa
 def test_it_is_known_which_way_is_better(file: str, metric: str, better: str | None) -> None:
     found = direction(file, metric)
     assert (found and found.better) == better
+
+
+def test_the_terminal_leaves_out_what_is_the_same_and_what_a_single_character_says_again() -> None:
+    figures = interval("tuned.perplexity", 50, 3) | interval("h.tuned.perplexity", 50, 3) | interval("tuned.empty_rate", 0.1, 0.1)
+    other = figures | interval("tuned.perplexity", 40, 3) | interval("h.tuned.perplexity", 40, 3)
+    lines = told("a", "b", rows(side("a", figures), side("b", other), {"tuned.perplexity": RATIO, "h.tuned.perplexity": RATIO}, 0, {}, 0.95), [], [], None, 0)
+    assert lines[0] == "b against a: of 2 metrics 1 better, 0 worse, of 1 nobody can tell."
+    assert lines[2].split() == "better tuned.perplexity 50 -> 40 x0.8 (0.7 to 0.9) [lower is better; bootstrap, n = 40]".split()
+    assert lines[3:] == ["The same on both sides: 1 (--json has all)."]
 
 
 def test_what_differs_and_has_no_better_side_is_listed_apart() -> None:

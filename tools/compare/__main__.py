@@ -10,14 +10,14 @@ import argparse
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from stages.common.errors import UserError, run
 from stages.evaluate.scores import Bootstrap
 from tools.compare import judging, noise, pairs, sides
-from tools.compare.judging import BETTER, OPEN, WORSE, Row
+from tools.compare.judging import BETTER, OPEN, SAME, WORSE, Row
 
 
 def main() -> None:
@@ -76,28 +76,37 @@ def tests(a: sides.Side, b: sides.Side, settings: Bootstrap) -> tuple[dict[str, 
 
 def told(a: str, b: str, rows: Sequence[Row], others: Sequence[tuple], changed: Sequence[str], unpaired: str | None, seeds: int) -> list[str]:
     """The lines for the terminal: what B is better at, what worse, of what nobody can tell, and what else differs."""
+    rows = [row for row in rows if not _twin(row, rows)]
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in (BETTER, WORSE, OPEN)}
     lines = [f"{b} against {a}: of {len(rows)} metrics {counts[BETTER]} better, {counts[WORSE]} worse, of {counts[OPEN]} nobody can tell."]
     lines += [f"  {line}" for line in changed]
     if unpaired:
         lines.append(f"Not paired, so by the two sides' intervals alone: {unpaired}.")
     lines.append(f"Noise floor: {seeds} training seeds." if seeds else f"Noise floor: not measured ({noise.FILE}: python -m benchmarks.noise).")
-    width = max((len(row.metric) for row in rows), default=0)
-    for verdict in (BETTER, WORSE, OPEN):
-        for row in rows:
-            if row.verdict == verdict:
-                interval = "" if row.lower is None else f"  {row.difference:+.4g} ({row.lower:.4g} to {row.upper:.4g})"
-                n = "" if row.n is None else f", n = {row.n}"
-                lines.append(
-                    f"{verdict:11}  {row.metric:{width}}  {row.a:10.5g} -> {row.b:10.5g}{interval}  [{row.better} is better{f'; {row.test}{n}' if row.test else ''}]"
-                    f"{f'  {row.why}' if row.why else ''}"
-                )
+    shown = [row for row in rows if row.why != SAME]
+    width = max((len(row.metric) for row in shown), default=0)
+    lines += [_line(row, width) for verdict in (BETTER, WORSE, OPEN) for row in shown if row.verdict == verdict]
+    if len(rows) > len(shown):
+        lines.append(f"The same on both sides: {len(rows) - len(shown)} (--json has all).")
     if others:
         lines.append("Differ, and neither way is better:")
         lines += [
             f"  {file} {metric}  {'-' if mine is None else f'{mine:g}'} -> {'-' if theirs is None else f'{theirs:g}'}" for file, metric, mine, theirs in others
         ]
     return lines
+
+
+def _twin(row: Row, rows: Sequence[Row]) -> bool:
+    """Whether a character's row says what the whole's says: so it is where there is but one character."""
+    return any(replace(other, metric=row.metric) == row for other in rows if other.metric == row.metric.partition(".")[2])
+
+
+def _line(row: Row, width: int) -> str:
+    interval = "" if row.lower is None else f"  {'x' if row.none else ''}{row.difference:{'' if row.none else '+'}.4g} ({row.lower:.4g} to {row.upper:.4g})"
+    test = f"; {row.test}{'' if row.n is None else f', n = {row.n}'}" if row.test else ""
+    return (
+        f"{row.verdict:11}  {row.metric:{width}}  {row.a:10.5g} -> {row.b:10.5g}{interval}  [{row.better} is better{test}]{f'  {row.why}' if row.why else ''}"
+    )
 
 
 if __name__ == "__main__":

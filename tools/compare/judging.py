@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from math import hypot
 
 from stages.evaluate.intervals import Estimate
-from stages.evaluate.verdicts import FEW
+from stages.evaluate.verdicts import FEW, lower_by_permutation
 from tools.compare.directions import direction
 from tools.compare.pairs import Paired
 from tools.compare.sides import Side
@@ -15,6 +15,7 @@ from tools.compare.sides import Side
 EVALUATION = "metrics/evaluate.json"
 ENDS = ("_lower", "_upper", "_upper_bound")
 BETTER, WORSE, OPEN = "better", "worse", "cannot tell"
+SAME = "the same"
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Row:
     lower: float | None = None
     upper: float | None = None
     """What the test is about, with its interval: a difference, a ratio for perplexity, a change of the distance from the gold for mean_words."""
+    none: float = 0.0
+    """What it is where there is no difference: 1 for a ratio."""
     why: str = ""
     """Why nobody can tell."""
 
@@ -80,16 +83,15 @@ def _tested(a: Side, b: Side, file: str, metric: str, pair: Paired | None, confi
     elif noise is not None:
         test, n, none, estimate = f"range of {seeds} training seeds", seeds, 0.0, Estimate(*(theirs[metric] - mine[metric],) * 3)
     else:
-        same = "the same" if mine[metric] == theirs[metric] else "neither interval nor noise floor"
-        return replace(own, why=same)
-    row = replace(own, test=test, n=n, difference=estimate.value, lower=estimate.lower, upper=estimate.upper)
+        return replace(own, why=SAME if mine[metric] == theirs[metric] else "neither interval nor noise floor")
+    row = replace(own, test=test, n=n, difference=estimate.value, lower=estimate.lower, upper=estimate.upper, none=none)
     if pair and pair.p is not None:
-        half = (1 - confidence) / 2
-        clear, below = pair.p <= half or pair.p >= 1 - half, pair.p <= half
+        side = lower_by_permutation(estimate, pair.p, confidence)
+        clear, below = side != 0, side < 0
     else:
         clear, below = not estimate.lower <= none <= estimate.upper, estimate.value < none
     if not clear:
-        return replace(row, why="the same" if mine[metric] == theirs[metric] else "chance could do that")
+        return replace(row, why=SAME if mine[metric] == theirs[metric] else "chance could do that")
     if n is not None and n < FEW and "seeds" not in test:
         return replace(row, why=f"n below {FEW} shows nothing")
     if noise is not None and abs(theirs[metric] - mine[metric]) <= noise:

@@ -137,19 +137,23 @@ def _manner(crossed: Sequence[Conversation], a: Run, b: Run, others: Mapping, se
     asked = [one for one in crossed if one[0].set == "evaluation" and one[0].character in {chat["character"] for chat in gold}]
     if not asked:
         return {}
-    n, by_prompt = len(asked), "bootstrap, paired by prompt"
+    n, by_prompt, equal = len(asked), "bootstrap, paired by prompt", "jackknife, paired by prompt, over equally many words"
     _, nearer = scores.lengths(asked, scores.gold_replies(gold), settings)
     found = {"mean_words": Paired(nearer["prompted"], 0.0, n, f"{by_prompt}, of the distance from the gold")}
     exchanges = [turn for one in asked for turn in one]
     figures = manner.manner(exchanges, manner.lines(gold, b.train, others), settings).figures
-    tests = {"length_distance": by_prompt, "self_bleu": "jackknife, paired by prompt", "repetition_rate": "Newcombe's interval, paired by answer"}
-    tests |= {f"distinct_{size}": "jackknife, paired by prompt" for size in (1, 2, 3)}
+    tests = {"length_distance": by_prompt, "self_bleu": equal, "repetition_rate": "Newcombe's interval, paired by answer"}
+    tests |= {f"distinct_{size}": equal for size in (1, 2, 3)}
     for name, test in tests.items():
         if isinstance(difference := figures.get(f"tuned_vs_prompted.{name}"), Estimate):
             found[name] = Paired(difference, 0.0, n, test)
     if isinstance(difference := figures.get("tuned_vs_prompted.voice_delta"), Estimate):
         found["voice_delta"] = Paired(
-            difference, 0.0, int(figures["voice.prompts"]), "permutation of the answers to each prompt", figures["tuned_vs_prompted.voice_p"]
+            difference,
+            0.0,
+            int(figures["voice.prompts"]),
+            "permutation of the answers to each prompt, over equally many words",
+            figures["tuned_vs_prompted.voice_p"],
         )
     # Each side's copies are from its own training chats.
     said = {arm: [[turn.answers[arm].text for turn in one] for one in asked] for arm in ("prompted", "tuned")}
