@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from stages.answer import questions, situations, visitor
+from stages.answer import lm_tasks, questions, situations, visitor
 from stages.answer.choice import choose
 from stages.answer.conversations import Messages, Open, check_room, hold
 from stages.answer.own_words import margin, sample
@@ -49,6 +49,7 @@ def main() -> None:
     write_jsonl("data/answers/talks.jsonl", talks)
     write_jsonl("data/answers/plain.jsonl", plain)
     write_jsonl("data/answers/losses.jsonl", losses)
+    write_jsonl("data/answers/lm_eval.jsonl", lm_tasks.scored(base, ADAPTER, params["evaluate.lm_eval_tasks"]))
     counts = {f"{name}_prompts": sum(question["set"] == name for question in asked) for name in (*SETS, "world", TALK)}
     cut = Counter(answer["set"] for answer in answers if answer["finish"] == "length")
     totals = {"answers": len(answers), "talk_answers": len(talks), "plain_answers": len(plain)}

@@ -113,8 +113,14 @@ def _answers(url: str, name: str) -> bool:
 
 
 def differs(url: str, name: str, adapter: str) -> bool:
-    """Whether base and adapter give a text different log-probabilities: vLLM can serve the base under the adapter's name (vllm #55193)."""
+    """Whether base and adapter give a text different log-probabilities: vLLM can serve the base under the adapter's name (vllm #55193).
+
+    Raises UserError where the server does not say.
+    """
     body = {"prompt": "You come from the station, and in some haste.", "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
-    told = [post(f"{url}/completions", {"model": model, **body})["choices"][0]["prompt_logprobs"] for model in (name, adapter)]
+    try:
+        told = [post(f"{url}/completions", {"model": model, **body})["choices"][0]["prompt_logprobs"] for model in (name, adapter)]
+    except (OSError, ValueError) as error:
+        raise UserError(f"vLLM was asked for the log-probabilities of a line by {name} and by {adapter}, and gave none: {error}") from None
     sums = [sum(entry["logprob"] for place in one if place for entry in place.values()) for one in told]
     return abs(sums[0] - sums[1]) > 1e-3

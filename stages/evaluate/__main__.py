@@ -1,12 +1,32 @@
-"""Scores the answers and losses of base, prompted and tuned, without a model; writes metrics, plots and a page for people."""
+"""Scores the answers and losses of base, prompted and tuned, without a model but evaluate.judge's, where there is one; writes metrics, plots and a page for people."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from stages.common import characters, chats, children, plain_questions, world_questions
 from stages.common.errors import run
-from stages.common.files import write_json, write_text
+from stages.common.files import read_json, write_json, write_jsonl, write_text
 from stages.common.params import load
-from stages.evaluate import ability, inputs, manner, page, redteam, scores, series, talks, world
+from stages.evaluate import (
+    ability,
+    by_source,
+    gate,
+    inputs,
+    judge_endpoint,
+    judged,
+    judging,
+    lm_tasks,
+    manner,
+    page,
+    people,
+    ratings,
+    redteam,
+    scores,
+    series,
+    talks,
+    world,
+)
 
 
 def main() -> None:
@@ -25,6 +45,9 @@ def main() -> None:
     nats = inputs.read_losses("data/answers/losses.jsonl")
     test = inputs.losses(nats, "test", expected={chat["id"]: chat["character"] for chat in held_out})
     validation = inputs.losses(nats, "validation")
+    model, ordinary = params["evaluate.judge.model"], [one for one in inputs.conversations(exchanges) if one[0].set == "evaluation"]
+    said = judge_endpoint.judge(judging.questions(ordinary) if model else [], cards, params)
+    opinion = judged.opinion(ordinary, said.judgments)
 
     others = inputs.read_gold("data/gold", set(cards) - set(test.characters))
     gold, lines = scores.gold_replies(held_out), manner.lines(held_out, chats.read("data/splits/train.jsonl"), others)
@@ -34,20 +57,45 @@ def main() -> None:
     figures |= manners.figures | world.score(of_world, settings.confidence)
     figures |= talks.figures(talked, settings)
     figures |= ability.figures(plain, [question["answers"] for question in asked_plainly], settings.confidence)
+    kinds = {chat["id"]: chat["source"]["kind"] for chat in held_out}
+    figures |= by_source.figures(test, kinds, settings)
+    figures |= lm_tasks.figures(lm_tasks.read("data/answers/lm_eval.jsonl"), settings.confidence)
     alone = manner.by_character(exchanges, lines, settings, each), world.by_character(of_world, settings.confidence), talks.by_character(talked, settings, each)
     for own in alone:
         for name, found in own.items():
             each[name] |= found
+    for name in each:
+        each[name] |= by_source.figures(test.of(name), kinds, settings)
+    content, rated = Path("data/answers/answers.jsonl").read_bytes(), ratings.read("data/ratings")
+    comparison = people.compare(exchanges, content, rated, params["evaluate.ab.arms"], params["evaluate.ab.prompts"], settings)
+    figures |= comparison.preferences.figures
+    if model:
+        figures |= judged.figures(opinion, settings) | judged.counts(opinion) | said.costs
+        for name, own in each.items():
+            own |= judged.figures(opinion.of(name), settings)
     lengths = series.lengths(exchanges, gold)
     attack = redteam.attack([one for one in inputs.conversations(exchanges) if one[0].set == "redteam"], settings.confidence)
+    metrics = scores.flat(figures, each)
+    bounds = gate.judge(params["evaluate.gate"], metrics)
 
-    write_json("metrics/evaluate.json", scores.flat(figures, each))
+    judge_endpoint.keep(said.answers)
+    write_jsonl("data/judged/judgments.jsonl", [judgment.record for judgment in said.judgments])
+    write_json("metrics/evaluate.json", metrics)
+    write_json("metrics/gate.json", gate.flat(bounds))
+    write_text("plots/evaluate/arms.csv", series.arms_csv(figures, each))
     write_text("plots/evaluate/lengths.csv", series.lengths_csv(lengths))
     write_text("plots/evaluate/redteam.csv", series.breaks_csv("category", attack.categories))
     write_text("plots/evaluate/redteam_turns.csv", series.breaks_csv("turn", attack.turns))
     write_text("plots/evaluate/talks.csv", series.talks_csv(talks.by_turn(talked, settings.confidence)))
     write_text("plots/evaluate/world.csv", series.world_csv(figures))
-    write_text("reports/evaluation.html", page.render(figures, each, names, exchanges, lengths, attack, manners.copies, of_world, talked, settings))
+    judgement = (model, opinion) if model else None
+    training = read_json("metrics/train.json")
+    rendered = page.render(
+        figures, each, names, exchanges, lengths, attack, manners.copies, of_world, talked, comparison.preferences, judgement, bounds, training, settings
+    )
+    write_text("reports/evaluation.html", rendered)
+    write_text("reports/ab.html", comparison.page)
+    write_json("reports/ab-key.json", comparison.key)
 
 
 if __name__ == "__main__":

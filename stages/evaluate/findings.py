@@ -13,13 +13,13 @@ from stages.evaluate.verdicts import FEW, Verdict
 from stages.evaluate.wording import arm_name, chip, factor, level, plain, points, signed, span
 
 
-def findings(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) -> str:
+def findings(scores: Scores, found: Mapping[str, Verdict], settings: Bootstrap) -> str:
     """The four cards. Each is judged on tuned against prompted; what tuned is against base stands beside it."""
     rates = [0.0, 0.25, 0.5, 0.75, 1.0]
     sure = f"{level(settings)} interval"
     prompts, attacks = counted(scores["evaluation.prompts"], "evaluation prompt"), counted(scores["redteam.conversations"], "red-team conversation")
     ratio, kept, broken, gap = (found[name].difference for name in ("perplexity_ratio", "in_character_rate", "redteam_break_rate", "words_from_gold"))
-    untrained = {name: scores[f"tuned_vs_base.{name}"] for name in found}
+    untrained = {name: scores[f"tuned_vs_base.{name}"] for name in ("perplexity_ratio", "in_character_rate", "redteam_break_rate", "words_from_gold")}
     validation = ", ".join(f"{arm} {plain(scores[f'{arm}.validation_perplexity'].value)}" for arm in ARMS)
     bounds = ", ".join(f"{arm} {percent(scores[f'{arm}.redteam_break_rate_upper_bound'])}" for arm in ARMS)
 
@@ -42,7 +42,7 @@ def findings(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) -> 
             f"Tuned’s perplexity is {ratio.value:.3f} times prompted’s ({sure}: {span(ratio, factor)}).",
             f"Of base’s it is {untrained['perplexity_ratio'].value:.3f} times ({span(untrained['perplexity_ratio'], factor)}).",
             f"n = {counted(scores['test.chats'], 'test chat')}, {counted(scores['test.tokens'], 'token')} of the character’s replies. "
-            f"On the {counted(scores['validation.chats'], 'validation chat')}: {validation}.",
+            f"On the {counted(scores['validation.chats'], 'validation chat')}: {validation}.{_by_source(scores)}",
         ),
         _card(
             "Stays in character, higher is better",
@@ -89,6 +89,17 @@ def _card(title: str, explain: str, rows: str, verdict: Verdict, told: str, besi
         f'<p class="verdict">{chip(verdict.state)} {told} {reason}</p>'
         f'<p class="soft">{beside} {count}</p></section>'
     )
+
+
+def _by_source(scores: Scores) -> str:
+    """Perplexity by the kind of source of the test chats, where they have several."""
+    kinds = [name.removeprefix("test.chats.") for name in scores if name.startswith("test.chats.")]
+    told = "; ".join(
+        f"{kind} (n = {scores[f'test.chats.{kind}']}): "
+        + ", ".join(f"{arm} {plain(figure.value)} ({span(figure, plain)})" for arm in ARMS if (figure := scores[f"{arm}.perplexity.{kind}"]))
+        for kind in kinds
+    )
+    return f" By source of the chats: {told}." if told else ""
 
 
 def characters(each: Mapping[str, Scores], names: Mapping[str, str], settings: Bootstrap) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import isfinite
@@ -83,13 +83,17 @@ class Losses:
 
     def of(self, character: str) -> Losses:
         """The chats of one character; perhaps none."""
-        own = [place for place, name in enumerate(self.characters) if name == character]
-        return Losses(tuple(self.ids[place] for place in own), (character,) * len(own), self.nll[own], self.tokens[own])
+        return self.at([place for place, name in enumerate(self.characters) if name == character])
+
+    def at(self, places: Sequence[int]) -> Losses:
+        """The chats at these places, in their order."""
+        ids, characters = ([names[place] for place in places] for names in (self.ids, self.characters))
+        return Losses(tuple(ids), tuple(characters), self.nll[list(places)], self.tokens[list(places)])
 
 
 def read_answers(path: str | Path) -> list[dict]:
     """The lines of answers.jsonl. Raises UserError with file and line where one is not what the answer stage promises."""
-    return [_checked(path, number, value, _ANSWER) for number, value in read_lines(path)]
+    return checked_lines(path, _ANSWER)
 
 
 def read_talks(path: str | Path) -> list[dict]:
@@ -138,6 +142,11 @@ def read_losses(path: str | Path) -> list[dict]:
             raise UserError(f"{path}:{number}: nll {record['nll']} over {record['tokens']} tokens; expected a finite nll of at least 0 over at least 1 token")
         records.append(record)
     return records
+
+
+def checked_lines(path: str | Path, fields: dict[str, tuple[str, ...] | type]) -> list[dict]:
+    """The lines of a JSONL file. Raises UserError with file and line where one has not exactly these fields: of a type, or one of some words."""
+    return [_checked(path, number, value, fields) for number, value in read_lines(path)]
 
 
 def _checked(path: str | Path, number: int, value: Any, fields: dict[str, tuple[str, ...] | type]) -> dict:

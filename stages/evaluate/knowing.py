@@ -9,8 +9,8 @@ from stages.evaluate.inputs import ARMS, PLAIN
 from stages.evaluate.intervals import Estimate
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.tables import by_arm, interval_rows, less_prompted, rate_cell
-from stages.evaluate.verdicts import verdict
-from stages.evaluate.wording import arm_name, chip, level, points, span
+from stages.evaluate.verdicts import verdict, verdicts
+from stages.evaluate.wording import arm_name, chip, fine, level, points, signed, span
 from stages.evaluate.world import Row
 
 VERDICTS = {"correct": "told the fact", "deflected": "deflected in character", "invented": "made something up", "broke": "broke character"}
@@ -71,15 +71,26 @@ def _said(answer: str) -> str:
 
 
 def _plain(scores: Scores, settings: Bootstrap) -> str:
-    difference, count = scores["tuned_vs_base.plain_rate"], scores["plain.questions"]
-    state = verdict(difference, 0.0, False, count).state
-    advice = {
-        "worse": " Training made it forget: fewer epochs (num_epochs) or a lower learning_rate, or more plain chats among the training ones (split.replay_share), would help.",
-        "better": " Perhaps it learnt to answer in a word, which is asked for too.",
-    }.get(state, "")
+    found = verdicts(scores, settings.confidence)["plain_rate"]
+    difference, count, state = found.difference, found.count, found.state
+    told = {"worse": " Training made it forget.", "better": " Perhaps it learnt to answer in a word, which is asked for too."}.get(state, "")
     return (
         f"<section><h2>What else it still knows</h2><p>{counted(count, 'plain question')} with a one-word answer, without a system prompt and after four examples: the share that "
         "is answered exactly. Tuned is meant to be a character; where it falls below base, training made the model forget.</p>"
         f'<div class="rows">{interval_rows(scores, PLAIN, "plain_rate", [0.0, 0.25, 0.5, 0.75, 1.0], percent, f"{level(settings)} interval")}</div>'
-        f"<p>{chip(state)} Tuned minus base: {points(difference.value)} percentage points ({level(settings)} interval: {span(difference, points)}).{advice}</p></section>"
+        f"<p>{chip(state)} Tuned minus base: {points(difference.value)} percentage points ({level(settings)} interval: {span(difference, points)}).{told}</p>{_tasks(scores, settings)}</section>"
     )
+
+
+def _tasks(scores: Scores, settings: Bootstrap) -> str:
+    """The tasks of the lm-evaluation-harness, where some were asked."""
+    rows = []
+    for name in [name.removeprefix("tuned_vs_base.") for name in scores if name.startswith("tuned_vs_base.lm_eval.")]:
+        difference, count = scores[f"tuned_vs_base.{name}"], scores[f"{name}.documents"]
+        told = ", ".join(f"{arm_name(arm)} {fine(scores[f'{arm}.{name}'].value)} ({span(scores[f'{arm}.{name}'], fine)})" for arm in PLAIN)
+        rows.append(
+            f"<li>{text(name.removeprefix('lm_eval.'))}: {told}. {chip(verdict(difference, 0.0, False, count).state)} Tuned minus base: "
+            f"{signed(difference.value, 2)} ({span(difference, lambda value: signed(value, 2))}), n = {counted(count, 'document')}.</li>"
+        )
+    head = f"<p>Tasks of the lm-evaluation-harness (evaluate.lm_eval_tasks), with {level(settings)} intervals; higher is better:</p>"
+    return f"{head}<ul>{''.join(rows)}</ul>" if rows else ""

@@ -10,12 +10,19 @@ from stages.common.histograms import bin_axis, histogram
 from stages.common.html_page import counted, document, percent, text
 from stages.common.page_style import STYLE
 from stages.evaluate.breaches import breaches
+from stages.evaluate.conclusions import conclusions
 from stages.evaluate.conversing import conversing
 from stages.evaluate.findings import characters, findings
+from stages.evaluate.gate import Bound
 from stages.evaluate.inputs import ARMS, Conversation, Exchange, conversations
+from stages.evaluate.judged import Opinion
 from stages.evaluate.knowing import knowing
 from stages.evaluate.memorisation import Copy
+from stages.evaluate.next_steps import next_steps
+from stages.evaluate.preferences import Preferences
+from stages.evaluate.preferring import preferring
 from stages.evaluate.redteam import Attack
+from stages.evaluate.reviewing import reviewing
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.series import Length
 from stages.evaluate.sounding import sounding
@@ -26,7 +33,6 @@ from stages.evaluate.wording import arm_name, level, listed, plain, span
 from stages.evaluate.world import Row
 
 HERE = Path(__file__).parent
-NUMBERS = ("none", "one", "two", "three", "four")
 
 
 def render(
@@ -39,40 +45,47 @@ def render(
     copies: Sequence[tuple[Copy, Conversation]],
     of_world: Sequence[Row],
     talked: Sequence[Talk],
+    preferences: Preferences,
+    judged: tuple[str, Opinion] | None,
+    bounds: Sequence[Bound],
+    training: Mapping[str, float],
     settings: Bootstrap,
 ) -> str:
-    """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives, and what stands behind them. Equal arguments give equal bytes."""
+    """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives, and what stands behind them.
+
+    `judged` is the judge's name and what it said, `bounds` are the gate's, `training` is metrics/train.json. Equal arguments give equal bytes.
+    """
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     title = listed([names[character] for character in each])
-    found, held = verdicts(scores), conversations(exchanges)
+    found, held = verdicts(scores, settings.confidence), conversations(exchanges)
     body = f"""<a class="skip" href="#answers">Skip to the answers</a>
 <header>
 <p class="kicker">Dramatis, evaluation of a trained adapter</p>
 <h1>{text(title)}: base, prompted and tuned</h1>
-{_lede(scores, found, settings)}
+{conclusions(found, bounds, settings)}
+{_arms(scores)}
 </header>
 <main>
 {findings(scores, found, settings)}
 {characters(each, names, settings)}
+{next_steps(scores, found, training, settings)}
+{preferring(preferences, settings)}
 {sounding(scores, copies, settings)}
+{reviewing(scores, judged, settings)}
 {_histograms(scores, lengths)}
 {knowing(scores, of_world, settings)}
 {breaches(attack, held, settings)}
 {conversing(scores, talked, settings)}
 {transcripts(held)}
-{_method(scores, settings)}
+{_method(scores, found, settings)}
 </main>
-<footer><p>Written by the evaluate stage from data/answers, data/splits, data/prompts and data/characters. The same figures are in metrics/evaluate.json,
-the series in plots/evaluate.</p></footer>"""
+<footer><p>Written by the evaluate stage from data/answers, data/splits, data/prompts, data/characters and data/ratings. The same figures are in
+metrics/evaluate.json and metrics/gate.json, the series in plots/evaluate.</p></footer>"""
     return document(f"{title}: base, prompted and tuned", STYLE + style, body, script)
 
 
-def _lede(scores: Scores, found: dict[str, Verdict], settings: Bootstrap) -> str:
-    better, worse = (sum(verdict.state == state for verdict in found.values()) for state in ("better", "worse"))
+def _arms(scores: Scores) -> str:
     return (
-        f'<p class="lede">Of the {NUMBERS[len(found)]} differences between prompted and tuned below, {NUMBERS[better]} {"is a real gain" if better == 1 else "are real gains"} '
-        f"by training and {NUMBERS[worse]} {'is a real loss' if worse == 1 else 'are real losses'}. "
-        f"Real means that the {level(settings)} interval of the difference leaves out “no difference”.</p>"
         f"<p>{arm_name('base')} is the base model without a system prompt. "
         f"{arm_name('prompted')} is the base model with the character’s system prompt, which is what one has without training. "
         f"{arm_name('tuned')} is the trained model with the same prompt. All answered the same {counted(scores['evaluation.prompts'], 'evaluation prompt')} "
@@ -110,7 +123,7 @@ def _histograms(scores: Scores, lengths: Sequence[Length]) -> str:
     )
 
 
-def _method(scores: Scores, settings: Bootstrap) -> str:
+def _method(scores: Scores, found: Mapping[str, Verdict], settings: Bootstrap) -> str:
     sure = level(settings)
     conversations = scores["evaluation.prompts"] + scores["redteam.conversations"]
     terms = {
@@ -128,10 +141,7 @@ def _method(scores: Scores, settings: Bootstrap) -> str:
         "Differences of rates: Newcombe’s interval for paired proportions (1998, method 10). “At most”: the exact one-sided bound of Clopper and Pearson (1934).",
         "Why two arms’ intervals may overlap though the difference is real": "All arms meet the same chats, so a hard chat is hard for each; "
         "the interval of the difference takes that out, the arms’ own do not.",
-        "Four differences": "Each is judged by itself. If training changed nothing at all, one of the four would still look real more often than a single "
-        f"one would: at most {percent(4 * (1 - settings.confidence))} of the time.",
-        "The sections below the cards": "What they call a real gain or loss is judged one by one too, and they hold a dozen differences: "
-        f"with nothing changed, one in {round(1 / (1 - settings.confidence))} looks real all the same.",
+        "Many differences": f"Each of the {len(found)} that the verdict names is judged by itself: with nothing changed, one in {round(1 / (1 - settings.confidence))} looks real all the same.",
         "In character": "A list of phrases decides, the same list by which the training data were filtered: assistant phrases (“As an AI …”), "
         "speaking of oneself as fictional, reciting the prompt, markup. An answer without such a phrase can still be dull or wrong, "
         "and an answer with one can be blameless: the words are marked in each answer above.",

@@ -38,6 +38,21 @@ def lengths(exchanges: Iterable[Exchange], gold: Iterable[Gold]) -> list[Length]
     return rows
 
 
+def arms_csv(scores: Scores, each: Mapping[str, Scores]) -> str:
+    """plots/evaluate/arms.csv: metric, character, arm, value and the ends of its interval, of every figure that an arm has; of all characters together, "all", and of each.
+
+    A figure without an interval is its own ends.
+    """
+    rows = []
+    for character, own in {"all": scores, **each}.items():
+        for name, figure in own.items():
+            arm, _, metric = name.partition(".")
+            if arm in ARMS:
+                ends = (figure.value, figure.lower, figure.upper) if isinstance(figure, Estimate) else (float(figure),) * 3
+                rows.append((metric, character, arm, *ends))
+    return _csv(("metric", "character", "arm", "value", "lower", "upper"), sorted(rows, key=lambda row: row[0]))
+
+
 def lengths_csv(rows: Iterable[Length]) -> str:
     """plots/evaluate/lengths.csv: arm, words (the bin's lower edge), share."""
     return _csv(("arm", "words", "share"), [(row.arm, row.words, row.share) for row in rows])

@@ -10,7 +10,7 @@ from stages.evaluate.memorisation import LONGEST, Copy
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.tables import by_arm, interval_rows, less_prompted
 from stages.evaluate.variety import REPEATED
-from stages.evaluate.verdicts import FEW, verdict
+from stages.evaluate.verdicts import FEW, verdicts
 from stages.evaluate.voice import LEAST
 from stages.evaluate.wording import arm_name, chip, fine, level, points, signed, span
 
@@ -34,9 +34,7 @@ def _voice(scores: Scores, settings: Bootstrap) -> str:
         return f"{head}<p>Not measured: each arm’s answers and the test chats must have {LEAST} words or more of one character.</p></section>"
     sure = level(settings)
     difference, p = scores["tuned_vs_prompted.voice_delta"], scores["tuned_vs_prompted.voice_p"]
-    half = (1 - settings.confidence) / 2
-    # By the permutation test, which is exact; in either direction with half of what may be wrong, as the intervals have it.
-    state = "few" if scores["voice.prompts"] < FEW else "better" if p <= half else "worse" if p >= 1 - half else "open"
+    state = verdicts(scores, settings.confidence)["voice_delta"].state
     told = {
         "few": f"Fewer than {FEW} prompts show nothing.",
         "better": "Chance alone hardly gives that: tuned sounds more like the character than prompted does.",
@@ -85,13 +83,12 @@ def _variety(scores: Scores, settings: Bootstrap) -> str:
 
 def _by_heart(scores: Scores, copies: Sequence[tuple[Copy, Conversation]], settings: Bootstrap) -> str:
     rates = "; ".join(f"{arm_name(arm)} {percent(scores[f'{arm}.copied_rate'].value)} ({span(scores[f'{arm}.copied_rate'], percent)})" for arm in ARMS)
-    difference, count = scores["tuned_vs_prompted.copied_rate"], scores["evaluation.answers"]
-    state = verdict(difference, 0.0, True, count).state
-    advice = " Fewer epochs (num_epochs), or more and more various chats, would help." if state == "worse" else ""
+    found = verdicts(scores, settings.confidence)["copied_rate"]
+    difference, count, state = found.difference, found.count, found.state
     return (
         f"<section><h2>What was learnt by heart</h2><p>The share of answers that hold a run of more than {LONGEST} words of a training reply: {rates}. "
         "Prompted saw no training chat: what it has in common with them comes from the prompts and the language.</p>"
-        f"<p>{chip(state)} Tuned minus prompted: {points(difference.value)} percentage points ({level(settings)} interval: {span(difference, points)}), n = {counted(count, 'answer')}.{advice}</p>"
+        f"<p>{chip(state)} Tuned minus prompted: {points(difference.value)} percentage points ({level(settings)} interval: {span(difference, points)}), n = {counted(count, 'answer')}.</p>"
         f"{_longest(copies)}</section>"
     )
 

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from stages.common import characters, children, size
+from stages.common import characters, children, paid, size
 from stages.common.answer_store import Answer
 from stages.common.errors import UserError, run
 from stages.common.files import write_json, write_jsonl
 from stages.common.params import load
 from stages.common.spending import FREE, Use
-from stages.synthesize import paid
 from stages.synthesize.critic import criticise
 from stages.synthesize.draws import draws
 from stages.synthesize.ingredients import gathered
@@ -20,7 +19,7 @@ from stages.synthesize.parsing import turns
 from stages.synthesize.prompts import bodies
 from stages.synthesize.records import to_records
 from stages.synthesize.rounds import Writing, write
-from stages.synthesize.teacher import endpoint, ledger, price, teacher, unpriced
+from stages.synthesize.teacher import ANSWERS, endpoint, ledger, price, teacher, unpriced
 from stages.synthesize.variety import coverage, distinct
 
 
@@ -39,8 +38,8 @@ def main() -> None:
         return turns(answer, cards[drawn[number].character]["name"], params["synthesize.structured"])
 
     writer, judge = params["synthesize.teacher"], params["synthesize.critic"]
-    with paid.store() as answers, teacher(params, answers, spending) as ask:
-        if params["synthesize.base_url"] and (warning := paid.elsewhere(answers)):
+    with paid.store(ANSWERS) as answers, teacher(params, answers, spending) as ask:
+        if params["synthesize.base_url"] and (warning := paid.elsewhere(not answers.is_empty(), ANSWERS, "synthesize")):
             raise UserError(warning)
         writings = write(bodies(drawn, cards, params), params["synthesize.retries"], endpoint(params), partial(ask, writer), read)
         written, rejects = to_records(writings, drawn, cards, params)
@@ -48,7 +47,7 @@ def main() -> None:
     tell_what_is_missing(writings, unjudged, params)
     wrote = [(writing.number, *answer) for writing in writings for answer in writing.answers]
     chats = [{**chat, "critique": critiques[number]} if number in critiques else chat for number, chat in written.items()]
-    paid.keep(wrote + judged)
+    paid.keep(ANSWERS, wrote + judged)
     write_jsonl("data/synthetic/chats.jsonl", chats)
     write_jsonl("data/synthetic/rejects.jsonl", rejects)
     variety = coverage([drawn[number] for number in written], product) | distinct(chats)

@@ -4,28 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from stages.common import schemas
+from stages.common import critique, schemas
 from stages.common.answer_store import Answer, key
-from stages.common.characters import fill, spoken_name
 from stages.common.completions import Request, Unanswered
+from stages.common.endpoints import response_format
 from stages.synthesize.parsing import NotAChat, parsed
-from stages.synthesize.prompts import SERVED, request_body, response_format, written
+from stages.synthesize.prompts import SERVED, body_of, written
 
 MAX_TOKENS = 600  # five reasons of a sentence each have about 200
-
-# The guide's rubric ("Human Evaluation"), in its words.
-ASPECTS = {
-    "voice": "Character voice: does it sound like {name}?",
-    "in_character": "Stay in character: does {name} break character?",
-    "coherence": "Coherence: does each reply make sense?",
-    "engagement": "Engagement: is it interesting to read?",
-    "length": "Appropriate length: is a reply too short or too long?",
-}
 
 
 def body(chat: dict, card: dict, params: Mapping) -> dict:
     """The request to judge a chat, in the API's own fields."""
-    return request_body(
+    return body_of(
         params,
         model=SERVED if params["synthesize.base_url"] is None else params["synthesize.critic"],
         messages=messages(chat, card),
@@ -37,17 +28,7 @@ def body(chat: dict, card: dict, params: Mapping) -> dict:
 
 def messages(chat: dict, card: dict) -> list[dict]:
     """What a judge is told, and the chat."""
-    name = card["name"]
-    about = f"{fill(card['description'], spoken_name(card), 'a visitor')} {fill(card['personality'], spoken_name(card), 'a visitor')}".strip()
-    asked = "\n".join(f"- {aspect}: {question.format(name=name)}" for aspect, question in ASPECTS.items())
-    return [
-        {
-            "role": "system",
-            "content": f"You judge dialogues that were written for {name}. {about}\nGive each aspect a reason in one sentence and a score from 1 (bad) to 5 "
-            f"(as good as a careful author):\n{asked}\nYou answer with one JSON object: an object with reason and score for each aspect, by its name.",
-        },
-        {"role": "user", "content": written(chat, name, structured=False)},
-    ]
+    return [{"role": "system", "content": critique.task(card)}, {"role": "user", "content": written(chat, card["name"], structured=False)}]
 
 
 def criticise(

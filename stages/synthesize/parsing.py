@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from functools import cache
 from typing import Any
 
-from stages.common import schemas
+from stages.common import json_answers, schemas
 from stages.common.answer_store import Answer
 from stages.common.chats import CONTROL
 from stages.common.in_character import ASSISTANT, straight
@@ -27,8 +26,6 @@ REFUSAL = re.compile(
     re.IGNORECASE,
 )
 SURROGATE = re.compile("[\ud800-\udfff]")
-FENCE = re.compile(r"```[a-z]*\s*\n?(.*?)\s*```", re.DOTALL)
-THOUGHTS = re.compile(r"\s*<think>.*?</think>", re.DOTALL)  # of a model that reasons aloud, before its answer
 PREFACE = re.compile(r"(?:sure|certainly|of course|here(?:'s| is| are)|below is|the dialogue)\b.*|[-*_=#]{3,}|#+ .*|.*:[*_]*", re.IGNORECASE)
 UNUSABLE = {
     "length": ("finish.length", "a dialogue that ends within the tokens that an answer may have"),
@@ -48,7 +45,7 @@ class NotAChat(ValueError):
 
 def turns(answer: Answer, name: str, structured: bool) -> list[dict]:
     """The turns of an answer for the character called `name`, human first and gpt last, without a system turn. Raises NotAChat."""
-    text = THOUGHTS.sub("", answer.text, count=1) if THOUGHTS.match(answer.text) else answer.text
+    text = json_answers.without_thoughts(answer.text)
     if answer.finish in UNUSABLE:
         rule, expected = UNUSABLE[answer.finish]
         raise NotAChat(rule, f"...{text[-100:]}" if answer.finish == "length" else text, expected)
@@ -93,13 +90,10 @@ def from_json(text: str) -> list[dict]:
 
 
 def parsed(text: str) -> Any:
-    """The JSON object of an answer, which some teachers put into a Markdown fence, or between words. Raises NotAChat."""
-    fenced = FENCE.search(text)
-    found = fenced.group(1) if fenced else text
-    around = found.find("{"), found.rfind("}") + 1
+    """The JSON object of an answer. Raises NotAChat."""
     try:
-        return json.loads(found[slice(*around)] if 0 <= around[0] < around[1] else found)
-    except (ValueError, RecursionError) as error:
+        return json_answers.parsed(text)
+    except ValueError as error:
         raise NotAChat("parse.json", text, f"JSON ({error})") from None
 
 
@@ -132,7 +126,7 @@ def unlabelled(text: str, speaker: str, own: re.Pattern[str]) -> str:
 
 def from_transcript(text: str, name: str) -> list[dict]:
     """The turns of a play, `Visitor: ...` and `NAME: ...`, as schemas/dialogue.schema.json has them. Raises NotAChat for a line that is nobody's."""
-    if fenced := FENCE.search(text):
+    if fenced := json_answers.FENCE.search(text):
         text = fenced.group(1)
     own, found = label(name), []
     for line in (line.strip() for line in text.splitlines() if line.strip()):

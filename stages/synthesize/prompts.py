@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from stages.common import schemas
 from stages.common.characters import fill, spoken_name
-from stages.common.errors import UserError
-from stages.common.spending import BOUNDS
+from stages.common.endpoints import request_body, response_format
 from stages.synthesize.draws import LENGTHS, Draw
 
 SERVED = "teacher"  # what the model is called that is served here
@@ -21,7 +19,7 @@ def bodies(drawn: Sequence[Draw], cards: Mapping[str, dict], params: Mapping) ->
     local, structured = params["synthesize.base_url"] is None, params["synthesize.structured"]
     seed = params["synthesize.seed"]  # vLLM's CPU build takes none with a request: it has one for the whole server
     return [
-        request_body(
+        body_of(
             params,
             model=SERVED if local else params["synthesize.teacher"],
             messages=messages(draw, cards[draw.character], structured),
@@ -35,17 +33,9 @@ def bodies(drawn: Sequence[Draw], cards: Mapping[str, dict], params: Mapping) ->
     ]
 
 
-def request_body(params: Mapping, **fields: object) -> dict:
-    """The fields of a request, with those of synthesize.request over them; null takes one away.
-
-    Raises UserError where nothing bounds the answer any more: no cap could hold.
-    """
-    body = {name: value for name, value in {**fields, **params["synthesize.request"]}.items() if value is not None}
-    if not any(isinstance(body.get(name), int) for name in BOUNDS):
-        raise UserError(
-            f"params.yaml: synthesize.request takes {BOUNDS[0]} away and bounds the answer by nothing else; expected {BOUNDS[1]}, a number of tokens"
-        )
-    return body
+def body_of(params: Mapping, **fields: object) -> dict:
+    """The fields of a request, with those of synthesize.request over them. Raises UserError where nothing bounds the answer any more."""
+    return request_body(params["synthesize.request"], "synthesize.request", **fields)
 
 
 def messages(draw: Draw, card: dict, structured: bool) -> list[dict]:
@@ -105,9 +95,3 @@ def again(asked: list[dict], answer: str, fault: str) -> list[dict]:
         {"role": "assistant", "content": answer[:QUOTED] or "..."},
         {"role": "user", "content": f"That cannot be used. Found: {fault}. Write the whole dialogue again."},
     ]
-
-
-def response_format(name: str) -> dict:
-    """The API's field that holds an endpoint to schemas/NAME.schema.json."""
-    schema = {key: value for key, value in schemas.validator(name).schema.items() if key not in ("$schema", "title", "description")}
-    return {"type": "json_schema", "json_schema": {"name": name, "strict": True, "schema": schema}}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
-from urllib.parse import urlsplit
+from pathlib import Path
 
-from stages.common import base_models, completions, inference_server
+from stages.common import base_models, completions, endpoints, inference_server
 from stages.common.answer_store import Answer, AnswerStore
 from stages.common.completions import Request, Terms, Unanswered
 from stages.common.errors import UserError
 from stages.common.spending import FREE, Caps, Ledger, Price
 from stages.synthesize.prompts import SERVED
+
+ANSWERS = Path("data/synthetic/answers.jsonl")
 
 Asking = Callable[[str, str, list[Request]], list[Answer | Unanswered]]
 """(model, label of the progress bar, requests) to outcomes."""
@@ -39,23 +40,8 @@ def teacher(params: Mapping, answers: AnswerStore, spending: Ledger) -> Iterator
 
 def elsewhere(params: Mapping) -> tuple[str, str]:
     """(URL, key) of synthesize.base_url. Raises UserError where the key is not in the environment, or cannot be one."""
-    url, variable = params["synthesize.base_url"], params["synthesize.api_key_env"]
-    if not (secret := os.environ.get(variable, "").strip()):
-        raise UserError(f"synthesize.base_url is {url}, but the environment variable {variable} that should hold its key is empty")
-    if not (secret.isascii() and secret.isprintable() and " " not in secret):
-        raise UserError(f"the environment variable {variable} should hold the endpoint's key; found blanks or characters in it that no key has")
-    return url, secret
-
-
-def check_address(url: str) -> None:
-    """Raise UserError where a URL is no address to send requests to."""
-    try:
-        parts = urlsplit(url)
-        good = parts.hostname and parts.port != 0 and not (parts.username or parts.password or parts.query or parts.fragment)
-    except ValueError:
-        good = False
-    if not good:  # what it is could hold a secret
-        raise UserError("params.yaml: synthesize.base_url is no address; expected https://HOST/v1 or the like, without user, password, query or fragment")
+    url = params["synthesize.base_url"]
+    return url, endpoints.key_in(params["synthesize.api_key_env"], url, "synthesize.base_url")
 
 
 def endpoint(params: Mapping) -> str:
@@ -73,15 +59,14 @@ def price(params: Mapping, model: str) -> Price | None:
     """What a model costs: nothing where it is served here; None where synthesize.prices does not know it."""
     if params["synthesize.base_url"] is None:
         return FREE
-    found = params["synthesize.prices"].get(model)
-    return Price(found["input"], found["output"]) if found else None
+    return endpoints.price_in(params["synthesize.prices"], model)
 
 
 def models(params: Mapping) -> list[str]:
     """The models that are asked: the teacher's and the critic's. Raises UserError where the one that is served here cannot be both."""
     writer, judge = params["synthesize.teacher"], params["synthesize.critic"]
     if params["synthesize.base_url"]:
-        check_address(params["synthesize.base_url"])
+        endpoints.check_address(params["synthesize.base_url"], "synthesize.base_url")
     if params["synthesize.base_url"] is None and judge not in (None, writer):
         raise UserError(f"params.yaml: synthesize.critic is {judge}, but without synthesize.base_url one model is served, synthesize.teacher: {writer}")
     return list(dict.fromkeys(filter(None, (writer, judge))))
@@ -95,8 +80,4 @@ def unpriced(params: Mapping) -> list[str]:
 def ledger(params: Mapping) -> Ledger:
     """An empty ledger under the caps. Raises UserError where there is a cap in dollars and no price to hold it with."""
     caps = Caps(*(params[f"synthesize.{name}"] for name in ("max_usd", "max_requests", "max_tokens")))
-    if caps.usd is not None and (unknown := unpriced(params)):
-        raise UserError(
-            f"params.yaml: synthesize.max_usd is {caps.usd:g}, but synthesize.prices has no price for {', '.join(unknown)}; add it, or set max_usd: null"
-        )
-    return Ledger(caps)
+    return endpoints.ledger(caps, unpriced(params), "synthesize")

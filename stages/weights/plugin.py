@@ -24,7 +24,6 @@ from stages.weights.cpu_attention import use_two_products
 from stages.weights.cpu_training import drop_mask_of_padding_behind, keep_labelled_logits, quicken_dropout
 from stages.weights.epoch_order import order_by_epoch
 from stages.weights.finite import broken_weight
-from stages.weights.heap import GiveBack
 from stages.weights.progress import Progress
 from stages.weights.settings import known, unknown, why
 from stages.weights.token_check import document
@@ -77,8 +76,7 @@ class DramatisPlugin(BasePlugin):
         folder = Path(cfg.output_dir)
         self.checkpoints = Checkpoints(folder, terms(folder)["patience"])
         self.writes = trainer.args.should_save
-        ours = [Progress(folder / "progress.jsonl"), self.checkpoints]
-        return ours if torch.cuda.is_available() else [*ours, GiveBack()]
+        return [Progress(folder / "progress.jsonl"), self.checkpoints]
 
     def post_trainer_create(self, cfg, trainer):
         folder = Path(cfg.output_dir)
@@ -91,7 +89,8 @@ class DramatisPlugin(BasePlugin):
         for name, dataset in splits(trainer).items():
             if len(dataset) != handed[name]:  # Axolotl drops chats over sequence_len in silence; packing only comes after, in the sampler
                 missing = handed[name] - len(dataset)
-                give_up(folder, f"{missing} of {handed[name]} {name} chats are longer than sequence_len {cfg.sequence_len} tokens: raise it")
+                why = f"it does so with those longer than sequence_len {cfg.sequence_len} tokens, and with those of which no token is trained"
+                give_up(folder, f"Axolotl dropped {missing} of {handed[name]} {name} chats: {why}")
         self.hold_to_serving(cfg, trainer, folder)
         order_by_epoch(trainer, cfg.seed)
 

@@ -12,6 +12,7 @@ import pytest
 
 from stages.common import inference_server
 from stages.common.errors import UserError
+from tests.common.stub_endpoint import Endpoint, Reply
 
 
 @pytest.fixture(autouse=True)
@@ -122,3 +123,14 @@ def test_a_free_port_can_be_bound_and_is_none_that_somebody_listens_on() -> None
 def test_every_core_that_this_process_may_use_is_bound_on_a_cpu() -> None:
     cores = {int(core) for core in inference_server.cpu_settings()["VLLM_CPU_OMP_THREADS_BIND"].split(",")}
     assert cores == os.sched_getaffinity(0)
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply({}, hang_up=True), Reply(b"<html>"), Reply({"error": "no such adapter"}, status=404)], ids=["hung up", "a page", "404"]
+)
+def test_a_server_that_does_not_tell_its_log_probabilities_is_told_of_in_one_sentence(reply: Reply) -> None:
+    with (
+        Endpoint(lambda body, count: reply) as stub,
+        pytest.raises(UserError, match="asked for the log-probabilities of a line by base and by adapter, and gave none"),
+    ):
+        inference_server.differs(stub.url, "base", "adapter")

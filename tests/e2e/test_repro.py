@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import statistics
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from stages.common import chats, environments
+from stages.common import base_models, chats, environments
 from stages.common.files import read_json, read_jsonl
 from stages.common.schemas import fault
 
@@ -70,12 +72,35 @@ def test_axolotl_trained_for_real(clone):
     assert rows[0] == "step,loss" and len(rows) == 4
 
 
-def test_the_training_runs_eval_loss_is_the_loss_that_answer_measures_on_validation(clone):
+def as_the_trainer(rows: list[dict]) -> float:
+    """The mean over chats of each chat's nats a token: the trainer evaluates one chat at a time (eval_batch_size 1) and averages batches."""
+    return statistics.fmean(row["nll"] / row["tokens"] for row in rows)
+
+
+def test_the_training_runs_eval_loss_is_the_loss_that_answer_measures_on_validation_within_one_percent(clone):
     rows = [row for row in read_jsonl(clone.folder / "data/answers/losses.jsonl") if row["split"] == "validation" and row["arm"] == "tuned"]
     assert len(rows) == clone.json("metrics/split.json")["validation"]
-    by_hand = sum(row["nll"] for row in rows) / sum(row["tokens"] for row in rows)
-    # The trainer averages batches and we tokens.
-    assert abs(by_hand - clone.json("metrics/train.json")["eval_loss"]) < 0.05
+    assert as_the_trainer(rows) == pytest.approx(clone.json("metrics/train.json")["eval_loss"], rel=0.01)
+
+
+def test_a_fresh_adapter_in_the_trained_ones_place_has_another_loss(clone, tmp_path):
+    """The bound above tells the trained adapter from one that was never trained, which is what a wrong path would load."""
+    fresh = tmp_path / "adapter"
+    shutil.copytree(clone.folder / "models/adapter", fresh)
+    code = """
+import sys
+from safetensors.torch import load_file, save_file
+weights = load_file(sys.argv[1])
+save_file({name: weight.zero_() if "lora_B" in name else weight for name, weight in weights.items()}, sys.argv[1], metadata={"format": "pt"})
+"""
+    silent = environments.silent(PYTHONPATH=".")
+    subprocess.run([environments.python("train"), "-c", code, str(fresh / "adapter_model.safetensors")], check=True, env=silent)
+    job, out = tmp_path / "job.json", tmp_path / "losses.jsonl"
+    base = base_models.weights_folder(clone.folder / "models/base")
+    job.write_text(json.dumps({"base": str(base), "adapter": str(fresh), "files": {"validation": "data/splits/validation.jsonl"}, "without_prompt": []}))
+    subprocess.run([environments.python("train"), "-m", "stages.weights.score", str(job), str(out)], cwd=clone.folder, check=True, env=silent)
+    untrained = as_the_trainer([row for row in read_jsonl(out) if row["arm"] == "tuned"])
+    assert untrained != pytest.approx(clone.json("metrics/train.json")["eval_loss"], rel=0.01)
 
 
 def test_every_arm_answered_every_prompt_turn_by_turn(clone):

@@ -12,6 +12,7 @@ from itertools import chain, cycle, islice
 from pathlib import Path
 
 from stages.common.files import read_jsonl
+from stages.common.params import read_yaml
 from tests.evaluate.golden import CHATS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,8 @@ WORLD = [
     for n in (4, 5)
 ]
 PLAIN = [{"id": f"plain-{n}", "topic": "arithmetic", "prompt": f"What is {n} plus 1?", "answers": [str(n + 1)]} for n in range(12)]
-PARAMETERS = ("evaluate.seed", "evaluate.bootstrap", "evaluate.confidence")
+TRAINING = {"chats": 126, "loss": 3.788932, "eval_loss": 3.937228, "warnings.chats": 1, "warnings.eval_loss_far_above": 0}
+PARAMETERS = read_yaml(ROOT / "dvc.yaml")["stages"]["evaluate"]["params"]
 
 
 def chat(number: int, replies: list[str], character: str = "sherlock-holmes") -> dict:
@@ -128,6 +130,7 @@ def records() -> dict[str, list[dict]]:
         "data/answers/talks.jsonl": talks,
         "data/answers/plain.jsonl": plainly(10, 4, PLAIN),
         "data/answers/losses.jsonl": losses,
+        "data/answers/lm_eval.jsonl": [],
         "data/prompts/plain.jsonl": list(PLAIN),
         "data/prompts/world.jsonl": list(WORLD),
         "data/splits/train.jsonl": [chat(n + 100, [f"Lines {'of ' * (n + 2)}training."]) for n in range(4)],
@@ -185,6 +188,7 @@ def as_shipped() -> dict[str, list[dict]]:
         "data/answers/talks.jsonl": [line for arm in ARMS for n in range(5) for line in talk(arm, n, *islice(lines[arm], 6))],
         "data/answers/plain.jsonl": plainly(50, 49, plain),
         "data/answers/losses.jsonl": losses,
+        "data/answers/lm_eval.jsonl": [],
         **{f"data/gold/{name}.jsonl": read_jsonl(ROOT / f"data/gold/{name}.jsonl")[:60] for name in NAMES},
         "data/prompts/plain.jsonl": plain,
         "data/prompts/world.jsonl": world,
@@ -203,6 +207,8 @@ def lay_out(folder: Path, files: dict[str, list[dict]]) -> Path:
     for stem in sorted({record["character"] for path in ("data/splits/test.jsonl", "data/prompts/world.jsonl") for record in files[path]}):
         card["data"]["name"] = NAMES[stem]
         (folder / f"data/characters/{stem}.json").write_text(json.dumps(card), encoding="utf-8")
+    (folder / "metrics").mkdir(exist_ok=True)
+    (folder / "metrics/train.json").write_text(json.dumps(TRAINING))
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "dvc.yaml").write_text(f"stages:\n  evaluate:\n    cmd: python -m stages.evaluate\n    params: [{', '.join(PARAMETERS)}]\n")
     return folder

@@ -14,10 +14,11 @@ from stages.common.errors import UserError
 from stages.common.schemas import fault
 from stages.evaluate import inputs
 from stages.evaluate.intervals import wilson
+from tests.evaluate.rated import rating
 from tests.evaluate.sample import ARMS, NAMES, PLAIN, as_shipped, evaluate, lay_out, records, three_characters
 
-PLOTS = {f"plots/evaluate/{name}.csv" for name in ("lengths", "redteam", "redteam_turns", "talks", "world")}
-OUTPUTS = {"metrics/evaluate.json", "reports/evaluation.html"} | PLOTS
+PLOTS = {f"plots/evaluate/{name}.csv" for name in ("arms", "lengths", "redteam", "redteam_turns", "talks", "world")}
+OUTPUTS = {"metrics/evaluate.json", "metrics/gate.json", "reports/ab-key.json", "reports/ab.html", "reports/evaluation.html"} | PLOTS
 OF_AN_ARM = ("perplexity", "validation_perplexity", "in_character_rate", "redteam_break_rate", "mean_words", "cut_off_rate")
 OF_BOTH = ("perplexity_ratio", "in_character_rate", "redteam_break_rate", "words_from_gold")
 WITH_INTERVAL = [
@@ -38,7 +39,12 @@ BEFORE = [
 
 
 def written(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for top in ("metrics", "plots", "reports") for path in (folder / top).rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for top in ("metrics", "plots", "reports")
+        for path in (folder / top).rglob("*")
+        if path.is_file() and path.name != "train.json"
+    }
 
 
 def outputs_of(folder: Path, files: dict[str, list[dict]]) -> dict[str, bytes]:
@@ -196,6 +202,35 @@ def test_as_shipped_every_measure_is_there_for_the_whole_and_for_the_character_a
     assert metrics["plain.questions"] == 70 and metrics["world.facts"] + metrics["world.unknowables"] == 24
 
 
+def test_ratings_of_these_answers_make_figures_and_those_of_another_runs_do_not(tmp_path: Path, outputs: dict[str, bytes]) -> None:
+    key = json.loads(outputs["reports/ab-key.json"])
+    lay_out(tmp_path, records())
+    (tmp_path / "data/ratings").mkdir()
+    (tmp_path / "data/ratings/README.md").write_text("What raters sent back")
+    for name, one in (("a", rating(key)), ("b", rating(key, "MH", says=lambda *_: "tie"))):
+        (tmp_path / f"data/ratings/{name}.json").write_text(json.dumps(one))
+    run = evaluate(tmp_path)
+    assert run.returncode == 0, run.stderr
+    metrics = json.loads((tmp_path / "metrics/evaluate.json").read_text())
+    assert fault("metrics", metrics) is None
+    assert (metrics["human.votes"], metrics["human.prompts"], metrics["human.raters"]) == (24, 12, 2)
+    assert metrics["tuned_vs_prompted.human_win_rate"] == 0.75 and metrics["tuned_vs_prompted.human_p"] == pytest.approx(2 / 2**12, abs=1e-6)
+    assert metrics["tuned_vs_prompted.human_win_rate_lower"] < 0.75 < metrics["tuned_vs_prompted.human_win_rate_upper"]
+    assert "People prefer tuned." in (tmp_path / "reports/evaluation.html").read_text()
+    before = json.loads(outputs["metrics/evaluate.json"])
+    assert {name: value for name, value in metrics.items() if "human" not in name} == before
+    # The page and its key are the same, ratings or none; with one other answer they are others, and the ratings count no more.
+    assert {name: (tmp_path / name).read_bytes() for name in ("reports/ab.html", "reports/ab-key.json")} == {
+        name: outputs[name] for name in ("reports/ab.html", "reports/ab-key.json")
+    }
+    files = records()
+    files["data/answers/answers.jsonl"][0]["answer"] += " Ha!"
+    run = evaluate(lay_out(tmp_path, files))
+    assert run.returncode == 0, run.stderr
+    assert not [name for name in json.loads((tmp_path / "metrics/evaluate.json").read_text()) if "human" in name]
+    assert "2 files in data/ratings are of another run’s answers, and not counted." in (tmp_path / "reports/evaluation.html").read_text()
+
+
 def test_gold_of_others_is_read_where_there_is_some_and_a_line_that_is_none_is_passed_over(tmp_path: Path) -> None:
     line = {
         "conversations": [
@@ -269,6 +304,34 @@ def test_the_red_team_series_name_category_or_turn_arm_rate_interval_and_bound(o
         ("2", "prompted"): "0.166667",
         ("2", "tuned"): "0.083333",
     }
+
+
+def test_every_figure_of_every_arm_and_character_is_a_row_of_the_plot(of_three: dict[str, bytes]) -> None:
+    metrics = json.loads(of_three["metrics/evaluate.json"])
+    rows = list(csv.DictReader(of_three["plots/evaluate/arms.csv"].decode().splitlines()))
+    told = {("" if row["character"] == "all" else row["character"] + ".") + f"{row['arm']}.{row['metric']}": row for row in rows}
+    assert len(told) == len(rows)
+    ends = ("_lower", "_upper")
+    assert set(told) == {
+        name
+        for name in metrics
+        if name.removeprefix(f"{name.split('.')[0]}." if name.split(".")[0] in NAMES else "").split(".")[0] in ARMS and not name.endswith(ends)
+    }
+    for name, row in told.items():
+        assert float(row["value"]) == pytest.approx(metrics[name], abs=1e-6)
+        assert (float(row["lower"]), float(row["upper"])) == pytest.approx(tuple(metrics.get(name + end, metrics[name]) for end in ends), abs=1e-6)
+
+
+def test_test_chats_of_several_kinds_of_source_have_their_perplexity_by_kind(tmp_path: Path) -> None:
+    files = records()
+    for chat in files["data/splits/test.jsonl"][:4]:
+        chat["source"]["kind"] = "book"
+    metrics = json.loads(outputs_of(tmp_path, files)["metrics/evaluate.json"])
+    # Tuned's nats are 20 + 2n of 10 tokens in chat n; the book has the first four.
+    assert metrics["tuned.perplexity.book"] == pytest.approx(2.718281828 ** (92 / 40), rel=1e-6) == metrics["sherlock-holmes.tuned.perplexity.book"]
+    assert metrics["tuned_vs_prompted.perplexity_ratio.gold"] == pytest.approx(2.718281828 ** ((124 - 182) / 40), rel=1e-5)
+    assert (metrics["test.chats.book"], metrics["test.chats.gold"]) == (4, 4)
+    assert "By source of the chats: book (n = 4): base" in (tmp_path / "reports/evaluation.html").read_text()
 
 
 def test_the_series_of_simulated_conversations_names_turn_arm_rate_and_interval(outputs: dict[str, bytes]) -> None:

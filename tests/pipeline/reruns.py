@@ -38,16 +38,18 @@ def reruns() -> dict[str, list[str]]:
 
 
 def short(names: list[str]) -> str:
-    """`filter.*` where all of a section are in, else the names."""
+    """`filter.*` where all of a section are in, or all but a few, which are named; else the names."""
     every = reruns()
     shown: list[str] = []
     for name in names:
         section = name.partition(".")[0]
         members = [other for other in every if other.startswith(f"{section}.")]
-        label = f"{section}.*" if members and set(members) <= set(names) and len(members) > 1 else name
+        out = [other for other in members if other not in names]
+        but = f" without {', '.join(f'`{other}`' for other in out)}" if out else ""
+        label = f"`{section}.*`{but}" if len(members) > 1 and len(out) * 4 < len(members) else f"`{name}`"
         if label not in shown:
             shown.append(label)
-    return ", ".join(f"`{name}`" for name in shown)
+    return ", ".join(shown)
 
 
 def table() -> str:

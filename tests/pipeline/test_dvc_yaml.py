@@ -19,7 +19,7 @@ PIPELINE = read_yaml(ROOT / "dvc.yaml")
 STAGES: dict[str, dict] = PIPELINE["stages"]
 PARAMETERS = read_yaml(ROOT / "params.yaml")
 SCHEMA = json.loads((ROOT / "schemas/params.schema.json").read_text(encoding="utf-8"))
-OPEN = ("axolotl", "synthesize.prices", "synthesize.request")
+OPEN = ("axolotl", "evaluate.judge.request", "synthesize.prices", "synthesize.request")
 HEAVY = {"torch", "transformers", "peft", "axolotl", "accelerate", "vllm", "safetensors"}
 
 
@@ -75,8 +75,11 @@ def test_every_stage_is_a_package_of_its_name_with_a_description() -> None:
 def test_metrics_and_plots_are_gits_and_everything_else_is_dvcs() -> None:
     assert [path for kind in ("metrics", "plots") for _, path, settings in entries(kind) if settings.get("cache") is not False] == []
     # What was paid for stays where it is while its stage runs again; everything else is made anew.
-    assert {path: settings for _, path, settings in entries("outs") if settings} == {"data/synthetic/answers.jsonl": {"persist": True}}
-    assert {path for _, path, _ in entries("metrics")} == {f"metrics/{stage}.json" for stage in STAGES}
+    assert {path: settings for _, path, settings in entries("outs") if settings} == dict.fromkeys(
+        ("data/synthetic/answers.jsonl", "data/judged/answers.jsonl"), {"persist": True}
+    )
+    # Evaluate judges its own figures too.
+    assert {path for _, path, _ in entries("metrics")} == {f"metrics/{stage}.json" for stage in STAGES} | {"metrics/gate.json"}
 
 
 def test_every_dep_is_written_by_an_earlier_stage_or_lies_in_the_repository() -> None:

@@ -11,7 +11,7 @@ from stages.common import forgetting
 from stages.common.params import read_yaml
 from tests.chats import chats_in, gold_line, jsonl, plain_chat
 from tests.common.stub_endpoint import Endpoint, Reply, completion
-from tests.evaluate.sample import NAMES, three_characters
+from tests.evaluate.sample import NAMES, TRAINING, three_characters
 from tests.project import Project
 
 # Runs a stage and notes every file that it opens, by Python's own audit event.
@@ -28,7 +28,7 @@ runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
 
 
 def teacher(body: dict, count: int) -> Reply:
-    """A teacher that writes two turns, and a critic that finds nothing."""
+    """A teacher that writes two turns, and a critic and a judge that find nothing."""
     turns = [{"speaker": "visitor", "text": "Who?"}, {"speaker": "character", "text": f"The verger, {body.get('seed')}."}]
     return Reply(completion(json.dumps({"turns": turns}) if body["model"] == "writer" else "{}"))
 
@@ -60,16 +60,23 @@ def test_a_stage_opens_its_deps_and_nothing_else(project: Project, tmp_path: Pat
     project.write("data/filtered/chats.jsonl", jsonl(chat for split in ("train", "validation", "test") for chat in chats_in(split, 2)))
     answer = {"request": 0, "key": "0" * 64, "text": "Yes.", "finish": "stop", "prompt_tokens": 1, "completion_tokens": 1}
     project.write("data/synthetic/answers.jsonl", jsonl([answer]))
+    project.write("data/judged/answers.jsonl", jsonl([answer]))
     project.write("data/prompts/scenarios.yaml", "- {id: a, kind: cases, visitor: a widow, situation: She weeps.}\n")
     project.write("data/prompts/visitors.yaml", "{ages: [a young], stations: [cook], moods: [in haste]}\n")
+    project.write("metrics/train.json", json.dumps(TRAINING))
     for path, records in three_characters().items():
         project.write(path, jsonl(records))
     for stem in NAMES:
         project.add_card(stem, name=NAMES[stem])
     project.add_card("dr-watson", name="Dr Watson")  # takes no part
     project.write("data/gold/dr-watson.jsonl", gold_line("Who?", "My friend Holmes."))
+    side = {"id": "0" * 20, "voice": 3, "in_character": 3, "coherence": 3, "engagement": 3, "length": 3}
+    rating = {"format": "dramatis-rating-1", "answers": "0" * 64, "page": "0" * 64, "rater": "JW", "ratings": [{"a": side, "b": side, "preferred": "tie"}]}
+    project.write("data/ratings/of-another-run.json", json.dumps(rating))
     with Endpoint(teacher) as stub:
         project.set("synthesize.base_url", stub.url)
+        for name, value in {"model": "judge", "base_url": stub.url, "retries": 0}.items():
+            project.set(f"evaluate.judge.{name}", value)
         opened = opened_by(project, stage, tmp_path / "opened.json")
     deps = read_yaml(project.folder / "dvc.yaml")["stages"][stage]["deps"]
     ours = {"dvc.yaml", "params.yaml", "schemas/params.schema.json", *project.outs(stage)}

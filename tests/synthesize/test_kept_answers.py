@@ -10,10 +10,10 @@ import pytest
 
 from stages.common import chats
 from stages.common.answer_store import AnswerStore
+from stages.common.critique import ASPECTS
+from stages.common.endpoints import response_format
 from stages.common.files import read_json, read_jsonl
 from stages.common.schemas import fault
-from stages.synthesize.critic import ASPECTS
-from stages.synthesize.prompts import response_format
 from stages.synthesize.rounds import APART
 from tests.common.stub_endpoint import Endpoint, Reply, completion
 from tests.synthesize.holmes import ANSWERS, CHATS, METRICS, REJECTS, WRITTEN, change, good, one_sentence, project, run, synthesize

@@ -9,13 +9,15 @@ import pytest
 
 from stages.common.answer_store import Answer
 from stages.common.characters import read
+from stages.common.critique import ASPECTS
+from stages.common.endpoints import response_format
 from stages.common.errors import UserError
 from stages.common.holdout import split_of
 from stages.common.schemas import fault
 from stages.synthesize import critic
 from stages.synthesize.draws import LENGTHS, Draw
 from stages.synthesize.parsing import turns
-from stages.synthesize.prompts import again, bodies, messages, response_format, task, written
+from stages.synthesize.prompts import again, bodies, messages, task, written
 from tests.chats import HOLDOUT, make_chat, plain_chat
 from tests.project import ROOT
 
@@ -159,7 +161,7 @@ def test_a_critic_is_asked_for_the_five_aspects_of_the_guide_and_shown_the_chat(
 
 
 def test_a_critique_is_what_its_schema_says_or_none() -> None:
-    good = {aspect: {"reason": "So.", "score": 4} for aspect in critic.ASPECTS}
+    good = {aspect: {"reason": "So.", "score": 4} for aspect in ASPECTS}
     assert critic.scores(Answer(f"```json\n{json.dumps(good)}\n```", "stop", 0, 0)) == good
     assert fault("critique", good) is None
     for bad in ("", "Five out of five.", json.dumps(good | {"voice": {"reason": "So.", "score": 6}}), json.dumps({"voice": good["voice"]})):

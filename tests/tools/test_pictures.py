@@ -96,7 +96,8 @@ def test_what_people_bring_points_to_its_first_readers():
         ("data/words", "filter"): [["data/words/anachronisms.yaml", "data/words/slop.yaml"]],
         ("data/replay", "split"): [["data/replay"]],
         ("base model", "base"): [["base_model"]],
-        ("data/prompts", "answer"): [[f"data/prompts/{name}.jsonl" for name in ("evaluation", "plain", "redteam", "world")]],
+        ("data/prompts", "answer"): [[f"data/prompts/{name}.jsonl" for name in ("evaluation", "plain", "redteam", "situations", "world")]],
+        ("data/ratings", "evaluate"): [["data/ratings"]],
     }
 
 

@@ -46,6 +46,7 @@ STAGES = {
     "evaluate": Stage("scores both, writes the report"),
     "merge": Stage("puts adapter into base", RIGHT),
 }
+ASKED = ("evaluation", "redteam", "world", "plain", "situations")
 INPUTS = (
     Input("data/characters", "character cards", ("data/characters",), (240, 134), above=True),
     Input("data/gold", "hand-written chats", ("data/gold",), (376, 134), above=True),
@@ -55,7 +56,8 @@ INPUTS = (
     Input("data/words", "years, stock phrases", ("data/words/anachronisms.yaml", "data/words/slop.yaml"), LEFT),
     Input("data/replay", "plain assistant chats", ("data/replay",), LEFT),
     Input("base model", "wheel, hub or folder", ("base_model",), RIGHT, above=True),
-    Input("data/prompts", "what the arms are asked", tuple(f"data/prompts/{name}.jsonl" for name in ("evaluation", "redteam", "world", "plain")), LEFT),
+    Input("data/prompts", "what the arms are asked", tuple(f"data/prompts/{name}.jsonl" for name in ASKED), LEFT),
+    Input("data/ratings", "what raters sent back", ("data/ratings",), LEFT),
 )
 # Longer paths imply these as well, but test chats that skip the training, and a base that is trained on and merged, are what a reader looks for.
 DRAWN_ANYWAY = {("split", "evaluate"), ("base", "train"), ("base", "merge")}

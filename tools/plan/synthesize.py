@@ -11,18 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from stages.common import characters, size
+from stages.common import characters, paid, size
 from stages.common.answer_store import Answer, AnswerStore, key
 from stages.common.completions import Request, Unanswered
 from stages.common.params import load
 from stages.common.spending import FREE, Ledger, Price, Use, likely, most
-from stages.synthesize import critic, paid, prompts
+from stages.synthesize import critic, prompts
 from stages.synthesize.draws import Draw, draws
 from stages.synthesize.ingredients import gathered
 from stages.synthesize.parsing import turns
 from stages.synthesize.records import to_records
 from stages.synthesize.rounds import Writing, write
-from stages.synthesize.teacher import endpoint, ledger, price, unpriced
+from stages.synthesize.teacher import ANSWERS, endpoint, ledger, price, unpriced
 
 FAULT = "x" * 500  # what was found and what was expected, in a prompt that asks again; both are cut there
 
@@ -161,9 +161,9 @@ def synthesize() -> None:
     cards, spending = characters.read_all(), ledger(params)
     product = gathered(params, cards)
     drawn = draws(params["synthesize.chats"], params["synthesize.seed"], product)
-    with paid.store() as store:
+    with paid.store(ANSWERS) as store:
         plan = planned(drawn, cards, params, store, spending)
-        warning = paid.elsewhere(store) if params["synthesize.base_url"] else None
+        warning = paid.elsewhere(not store.is_empty(), ANSWERS, "synthesize") if params["synthesize.base_url"] else None
     critics = f", judged by {params['synthesize.critic']}" if params["synthesize.critic"] else ""
     print(f"{params['synthesize.teacher']} at {params['synthesize.base_url'] or 'this machine'}{critics}\n")
     print("\n".join(table(plan, priced=not unpriced(params))), end="\n\n")

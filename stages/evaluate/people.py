@@ -1,0 +1,42 @@
+"""What people have to do with an evaluation: the page that they are sent, its key, and what they said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from stages.evaluate import blind_page, blind_pairs, preferences, ratings
+from stages.evaluate.inputs import Exchange
+from stages.evaluate.preferences import Preferences
+from stages.evaluate.scores import Bootstrap
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """reports/ab.html, reports/ab-key.json, and the votes of whoever has sent ratings back."""
+
+    page: str
+    key: dict
+    preferences: Preferences
+
+
+def compare(
+    exchanges: Sequence[Exchange], answers: bytes, rated: Sequence[tuple[Path, dict]], arms: Sequence[str], count: int, settings: Bootstrap
+) -> Comparison:
+    """The comparison of two arms, the second against the first, on `count` of the evaluation prompts; `answers` are the bytes of answers.jsonl, `rated` its ratings.
+
+    Ratings that name other answers are not counted, nor are those of other arms. Raises UserError where one speaks of answers that were never shown.
+    """
+    first, second = arms
+    answers = blind_pairs.in_order(answers)
+    pair, salt, digest = (first, second), blind_pairs.salt_of(answers), sha256(answers).hexdigest()
+    asked = [one for one in exchanges if one.set == "evaluation" and one.turn == 1]
+    items = blind_pairs.items(asked, pair, count, settings.seed, salt)
+    shown = blind_pairs.shown(items, answers, salt)
+    meaning = blind_pairs.places(asked, salt)
+    given = [ratings.votes(rating, meaning, path) for path, rating in rated if rating["answers"] == digest]
+    figures = preferences.figures(ratings.counted([vote for votes in given for vote in votes], pair), pair, settings)
+    strange = sum(any(vote.arms != set(pair) for vote in votes) for votes in given)
+    return Comparison(blind_page.render(shown), blind_pairs.key(items, shown, salt), Preferences(pair, figures, len(rated) - len(given), strange))
