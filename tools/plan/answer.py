@@ -32,9 +32,8 @@ from tools.plan.chat_lengths import chat_tokens
 from tools.plan.machine import here
 from tools.plan.train import existing, minutes, of_base, table
 
-OVERHEAD = 5  # tokens that a template puts around a turn
 PLAIN_TOKENS = 4.0  # of an answer to a plain question, where none was given yet
-LINE = 0.6  # of visitor.TOKENS that one of his lines has
+LINE = 0.85  # of visitor.TOKENS that the visitor's model takes, as the base did; what is then said is counted as long as the file's line
 EVERYTHING = {"answer.limit": None, "answer.talks": None}
 ROLES = {"system": "system", "user": "human", "assistant": "gpt"}
 
@@ -59,6 +58,11 @@ class Count:
 
     def words(self, text: str) -> int:
         return len(self.context.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def around(self, role: str) -> int:
+        """Tokens that the template puts around a turn of the role."""
+        before = [{"role": "system", "content": "a"}, *([{"role": "user", "content": "a"}] if role == "assistant" else [])]
+        return self([*before, {"role": role, "content": "a"}]) - self(before) - self.words("a")
 
     def __call__(self, messages: Messages) -> int:
         """Of messages as the template writes them; where none is the system's, with what the template puts in its place."""
@@ -110,24 +114,24 @@ def spoken_by(
 ) -> tuple[list[Round], list[Round]]:
     """The rounds of a model's arms, a turn each, and those of the visitor between them."""
     posed = [(arm, question) for arm in ARMS if ARMS[arm] == model for question in asked]
-    sizes: list[float] = [
-        count([{"role": "user", "content": ""}] if arm == "base" else [{"role": "system", "content": told(question)}]) for arm, question in posed
-    ]
-    rounds, lines = [], []
+    rounds, lines, around_prompt, around_answer = [], [], count.around("user"), count.around("assistant")
+    default = count([{"role": "user", "content": "a"}]) - count.words("a") - around_prompt  # what the template tells base in a system prompt's place
+    before = [default if arm == "base" else count([{"role": "system", "content": told(question)}]) for arm, question in posed]
+    sizes: list[float] = list(before)
     for turn in range(1, 1 + max((len(question["prompts"]) for question in asked), default=0)):
         places = [place for place, (_, question) in enumerate(posed) if len(question["prompts"]) >= turn]
         talked = [place for place in places if posed[place][1]["set"] == TALK] if turn > 1 else []
         if talked:
-            heard = sum(sizes[place] + count([{"role": "system", "content": posed[place][1]["visitor"]}]) for place in talked)
+            called = count.words(visitor.CALLED) + around_prompt
+            heard = sum(sizes[place] - before[place] + called + count([{"role": "system", "content": posed[place][1]["visitor"]}]) for place in talked)
             lines.append(Round("base", len(talked), heard, LINE * visitor.TOKENS * len(talked), visitor.TOKENS))
         prompts, answers, longest = 0.0, 0.0, 0.0
         for place in places:
             arm, question = posed[place]
-            sizes[place] += LINE * visitor.TOKENS if place in talked else count.words(question["prompts"][turn - 1])
-            sizes[place] += OVERHEAD
+            sizes[place] += count.words(question["prompts"][turn - 1]) + around_prompt
             prompts += sizes[place]
             mean, most = lengths.of(arm, question["set"], most_tokens(question, params))
-            sizes[place] += mean + OVERHEAD
+            sizes[place] += mean + around_answer
             answers, longest = answers + mean, max(longest, most)
         rounds.append(Round(model, len(places), prompts, answers, longest))
     return rounds, lines
