@@ -114,7 +114,8 @@ def validation_loss(out: Path, scratch: Path) -> float:
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         shutil.copyfile(Path(BASE) / name, judged / name)
     write_yaml(judged / "axolotl.yaml", our_config(judged, 1))
-    write_json(scratch / "score.json", {"base": str(base_models.weights_folder(BASE)), "adapter": str(judged), "files": {"validation": SPLITS["validation"]}})
+    job = {"base": str(base_models.weights_folder(BASE)), "adapter": str(judged), "files": {"validation": SPLITS["validation"]}, "without_prompt": []}
+    write_json(scratch / "score.json", job)
     asked = [environments.python("train"), "-m", "stages.weights.score", str(scratch / "score.json"), str(scratch / "losses.jsonl")]
     with open(scratch / "score.txt", "w") as log:
         subprocess.run(asked, env=environments.silent(PYTHONPATH=".", **cpu_settings()), check=True, stdout=log, stderr=log)
