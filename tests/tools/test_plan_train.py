@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from stages.common.errors import UserError
 from stages.common.files import read_json, read_jsonl
@@ -275,3 +276,46 @@ def test_a_base_that_was_never_brought_is_told_from_the_one_that_is_there(eight:
     (eight / "params.yaml").write_text(text)
     assert read_yaml(eight / "params.yaml")["base_model"].endswith("70B-Instruct")
     assert "models/base holds meta-llama/Llama-3.1-8B-Instruct, and base_model is meta-llama/Llama-3.1-70B-Instruct" in one_sentence(plan(eight, "--gpu", "24"))
+
+
+def with_axolotl(folder: Path, given: dict) -> None:
+    yaml = YAML()
+    params = yaml.load(folder / "params.yaml")
+    params["axolotl"] = given
+    yaml.dump(params, folder / "params.yaml")
+
+
+def test_the_name_of_a_card_that_is_not_here_brings_its_measured_rate(eight: Path) -> None:
+    assert re.search(r"(?m)^time +\d.*; from ", plan(eight, "--gpu", "24", "--card", "RTX 4090").stdout)
+
+
+@pytest.mark.parametrize("arguments", [("--gpu", "nan"), ("--gpu", "0"), ("--gpu", "-5"), ("--gpu", "24", "--gpus", "0"), ("--gpus", "2"), ("--card", "A100")])
+def test_a_machine_that_cannot_be_is_refused(eight: Path, arguments: tuple[str, ...]) -> None:
+    done = plan(eight, *arguments)
+    assert done.returncode == 2 and "Traceback" not in done.stderr and "error: " in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"max_steps": "abc"}, "axolotl.max_steps is 'abc'; expected a whole number"), ({"use_ray": True}, "axolotl.use_ray is True; train.launcher says it")],
+)
+def test_what_train_refuses_before_it_loads_anything_the_plan_refuses_too(eight: Path, given: dict, said: str) -> None:
+    with_axolotl(eight, given)
+    assert said in one_sentence(plan(eight, "--gpu", "24"))
+
+
+def test_no_limit_of_steps_is_no_limit_and_keys_that_are_not_counted_are_named(eight: Path) -> None:
+    with_axolotl(eight, {"max_steps": -1, "loraplus_lr_ratio": 16})
+    done = plan(eight, "--gpu", "24")
+    assert "15 of 8 chats" in done.stdout and done.stdout.endswith("Not counted here, though Axolotl is told: axolotl.loraplus_lr_ratio.\n"), done.stderr
+
+
+def test_maps_that_the_model_does_not_have_are_refused(eight: Path) -> None:
+    path = eight / "params.yaml"
+    path.write_text(re.sub(r"(?m)^lora_target_modules: \[.*?\]", "lora_target_modules: [q_prj]", path.read_text()))
+    assert "lora_target_modules names 'q_prj'; the plan can count q_proj" in one_sentence(plan(eight, "--gpu", "24"))
+
+
+def test_several_processes_share_the_batch_and_on_a_cpu_the_memory() -> None:
+    shared = batches.steps(40, {"micro_batch_size": 2, "gradient_accumulation_steps": 4, "num_epochs": 2}, 2)
+    assert shared == 5

@@ -43,9 +43,10 @@ class Batch:
 
 
 def steps(chats: int, config: Mapping[str, Any], processes: int) -> int:
-    """Optimizer steps of a training."""
+    """Optimizer steps of a training. A limit below 1 is none, as transformers has it."""
     batch = config["micro_batch_size"] * config["gradient_accumulation_steps"] * processes
-    return config.get("max_steps") or math.ceil(chats * config["num_epochs"] / batch)
+    limit = config.get("max_steps") or 0
+    return limit if limit > 0 else math.ceil(chats * config["num_epochs"] / batch)
 
 
 def evaluations(steps: int, config: Mapping[str, Any]) -> int:

@@ -46,9 +46,9 @@ def parsed(said: str) -> list[tuple[float, str]]:
     return [(float(mib) * MIB, name.strip()) for mib, _, name in rows if mib.strip().replace(".", "", 1).isdigit()]
 
 
-def imagined(gib: float, gpus: int) -> Machine:
-    """A machine with GPUs of so many GiB that is not here."""
-    return Machine(f"{gpus} x GPU of {gib:g} GiB", True, gib * 2**30, gpus, 0)
+def imagined(gib: float, gpus: int, card: str = "GPU") -> Machine:
+    """A machine with GPUs of so many GiB, by the name `card`, that is not here."""
+    return Machine(f"{gpus} x {card} of {gib:g} GiB", True, gib * 2**30, gpus, 0)
 
 
 def free_memory() -> float:

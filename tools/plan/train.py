@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from stages.common.files import read_json
 from stages.common.params import load
 from stages.filter.context import Context
 from stages.train.__main__ import BASE, SPLITS, cpu_flags
+from stages.train.axolotl import has_flash_attention
 from stages.train.config import precision, render
+from stages.train.launch import launch
 from tools.plan import batches, cheaper, training_memory, training_time
 from tools.plan.batches import Batch, ChatTokens
 from tools.plan.chat_lengths import chat_tokens
@@ -23,6 +26,8 @@ from tools.plan.model_shape import Shape, shape
 from tools.plan.training_memory import Memory, Run
 from tools.plan.training_time import Duration
 
+COUNTED = {"max_steps", "fsdp", "fsdp_config", "fsdp_version", "deepspeed", "special_tokens"}  # keys of `axolotl` that the plan reads, or that change nothing in it
+MEETING = {"PET_NODE_RANK": "0", "PET_MASTER_ADDR": "127.0.0.1"}  # of several hosts, where torchrun has not been told yet
 TIGHT = 0.85  # of what the machine has; the memory model is held to 20 %
 
 
@@ -129,7 +134,7 @@ def figures(plan: Plan, config: Mapping[str, Any], chats: Mapping[str, Sequence[
             ("padding", f"{plan.padding:.1%} of what is computed"),
             ("trainable", f"{trained:,} of {plan.shape.weights:,} parameters ({trained / plan.shape.weights:.2%})"),
             ("", ""),
-            ("memory", f"with {batch.chats} chats of {batch.length:,} tokens at once" + (", on each GPU" if processes > 1 else "")),
+            ("memory", f"with {batch.chats} chats of {batch.length:,} tokens at once" + (f", in each of {processes} processes" if processes > 1 else "")),
             *((f"  {part.name}", gb(getattr(memory, part.name))) for part in fields(memory) if getattr(memory, part.name)),
             ("  in all", f"{gb(memory.total)}; {plan.machine.name}: {gb(plan.machine.memory)}" + ("" if plan.machine.gpu else " free")),
             *([("  loading", f"{gb(plan.peak)} while the base is quantized")] if plan.peak > memory.total else []),
@@ -148,13 +153,19 @@ def clock(plan: Plan) -> str:
     return f"{minutes(time.total)} ({parts}); from {time.source}"
 
 
-def train(gib: float | None = None, gpus: int = 1) -> None:
-    """Print the plan of train, here or on `gpus` GPUs of `gib` GiB. Raises UserError where it cannot fit, with the cheapest ways to make it fit."""
+def train(gib: float | None = None, gpus: int = 1, card: str = "GPU") -> None:
+    """Print the plan of train, here or on `gpus` GPUs of `gib` GiB, which nvidia-smi would call `card`.
+
+    Raises UserError for what train would refuse before it loads anything, and where it cannot fit, with the cheapest ways to make it fit.
+    """
     params, wanted = load("train"), load("base")
     model, context = of_base(wanted["base_model"], params["sequence_len"])
-    machine = imagined(gib, gpus) if gib else here()
+    found = imagined(gib, gpus, card) if gib else here()
+    started = launch(params, found.processes if found.gpu else 0, MEETING | os.environ)
+    machine = replace(found, processes=started.world)
     bf16 = precision(params["bf16"], machine.gpu, cpu_flags())
-    config = render(params, BASE, "scratch", bf16, machine.gpu)
+    config = render(params, BASE, "scratch", bf16, machine.gpu, flash=machine.gpu and (gib is not None or has_flash_attention()))
+    check(config, model)
     chats = {name: chat_tokens(records.read(existing(path)), context) for name, path in SPLITS.items()}
     for name, some in chats.items():
         if not some:
@@ -163,10 +174,25 @@ def train(gib: float | None = None, gpus: int = 1) -> None:
     modules = ", ".join(config["lora_target_modules"])
     print(f"{wanted['base_model']}, {config['adapter']} of rank {config['lora_r']} on {modules}, {'bfloat16' if bf16 else 'float32'}; {machine.name}\n")
     print("\n".join(figures(plan, config, chats)))
-    if plan.peak > machine.memory:
-        raise UserError(f"training would take {gb(plan.peak)}, and {machine.name} has {gb(machine.memory)}{remedy(model, config, machine, chats)}")
-    if plan.peak > TIGHT * machine.memory:
-        print(f"\nTight: {plan.peak / machine.memory:.0%} of what there is, and these figures may be 20 % off.")
+    if gib and config.get("sample_packing"):
+        print("\nPacking takes flash-attn, which is taken to be installed there.")
+    if left := sorted(params["axolotl"].keys() - COUNTED):
+        print(f"\nNot counted here, though Axolotl is told: {', '.join(f'axolotl.{name}' for name in left)}.")
+    together = 1 if machine.gpu else started.processes  # on a CPU they share the memory
+    peak, has = plan.peak * together, machine.memory / together
+    if peak > machine.memory:
+        raise UserError(f"training would take {gb(peak)}, and {machine.name} has {gb(machine.memory)}{remedy(model, config, replace(machine, memory=has), chats)}")
+    if peak > TIGHT * machine.memory:
+        print(f"\nTight: {peak / machine.memory:.0%} of what there is, and these figures may be 20 % off.")
+
+
+def check(config: Mapping[str, Any], model: Shape) -> None:
+    """Raise UserError for a value of the rendered config that cannot be counted with."""
+    if unknown := [name for name in config["lora_target_modules"] if name not in model.linears]:
+        raise UserError(f"params.yaml: lora_target_modules names {unknown[0]!r}; the plan can count {', '.join(model.linears)}")
+    most = config.get("max_steps")
+    if most is not None and (not isinstance(most, int) or isinstance(most, bool)):
+        raise UserError(f"params.yaml: axolotl.max_steps is {most!r}; expected a whole number")
 
 
 def remedy(model: Shape, config: Mapping[str, Any], machine: Machine, chats: Mapping[str, Sequence[ChatTokens]]) -> str:

@@ -61,7 +61,7 @@ def on_cpu(flags: set[str], machine: Machine, bf16: bool, weights: int, checkpoi
     if found is None:
         return None
     each = weights / SMOLLM2 / found.tokens_per_second
-    scaled = "" if weights == SMOLLM2 else f", scaled by weights ({weights / SMOLLM2:.1f} times as many)"
+    scaled = "" if weights == SMOLLM2 else f", scaled by weights ({weights / SMOLLM2:.1f} times as many), which nobody has measured"
     return Duration(tokens * each * (CHECKPOINTING if checkpointing else 1), evaluated * each * EVALUATION, STARTUP, found.source + scaled)
 
 
