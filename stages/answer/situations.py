@@ -7,8 +7,7 @@ from pathlib import Path
 
 from stages.common.characters import fill, spoken_name
 from stages.common.errors import UserError
-from stages.common.files import read_lines
-from stages.common.schemas import fault
+from stages.common.prompt_files import records
 
 FILE = Path("data/prompts/situations.jsonl")
 TALK = "talk"
@@ -22,21 +21,12 @@ def read(path: str | Path, cards: Mapping[str, Mapping]) -> list[dict]:
 
     Raises UserError with file and line where a line is no such situation, or where there is none.
     """
-    found: dict[str, dict] = {}
-    for number, value in read_lines(path):
-        where = f"{path}:{number}"
-        if isinstance(value, ValueError):
-            raise UserError(f"{where}: {value}")
-        if problem := fault("situation", value):
-            raise UserError(f"{where}: {problem}; expected a situation as schemas/situation.schema.json has it")
+    found = []
+    for where, value in records(path, "situation", "situation"):
         if "character" in value and value["character"] not in cards:
             raise UserError(f"{where}: the situation is for {value['character']!r}, who has no card; data/characters has {', '.join(sorted(cards))}")
-        if value["id"] in found:
-            raise UserError(f"{where}: id {value['id']} is a situation's before; expected each id once")
-        found[value["id"]] = value
-    if not found:
-        raise UserError(f"{path}: no situation; expected at least one")
-    return list(found.values())
+        found.append(value)
+    return found
 
 
 def talks(situations: Iterable[dict], cards: Mapping[str, Mapping], characters: Iterable[str]) -> list[dict]:

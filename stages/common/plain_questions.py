@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stages.common.errors import UserError
-from stages.common.files import read_lines
-from stages.common.schemas import fault
+from stages.common.prompt_files import records
 
 FILE = Path("data/prompts/plain.jsonl")
 EXAMPLES = (
@@ -23,17 +21,7 @@ def read(path: str | Path = FILE) -> list[dict]:
 
     Raises UserError with file and line where a line does not fit schemas/plain-question.schema.json or has an id that was there before, or where there is none.
     """
-    questions: dict[str, dict] = {}
-    for number, value in read_lines(path):
-        problem = str(value) if isinstance(value, ValueError) else fault("plain-question", value)
-        if problem is None and value["id"] in questions:
-            problem = f"id {value['id']} is a question's before; expected each id once"
-        if problem:
-            raise UserError(f"{path}:{number}: {problem}")
-        questions[value["id"]] = value
-    if not questions:
-        raise UserError(f"{path}: no question; expected at least one")
-    return list(questions.values())
+    return [question for _, question in records(path, "plain-question", "question")]
 
 
 def messages(question: dict) -> list[dict[str, str]]:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from stages.common import critique
 from stages.common.characters import read as read_card
 from stages.evaluate import judged
 from stages.evaluate.inputs import ARMS, Answer, Exchange
@@ -122,3 +123,7 @@ def test_each_characters_figures_are_its_own_and_none_where_nothing_was_judged()
     assert judged.figures(opinion.of("john-silver"), SETTINGS)["tuned_vs_prompted.judge_losses"] == 2
     assert judged.figures(opinion.of("sherlock-holmes"), SETTINGS)["tuned_vs_prompted.judge_wins"] == 4
     assert judged.figures(opinion.of("elizabeth-bennet"), SETTINGS) == {"judge.scored": 0, "judge.compared": 0}
+
+
+def test_people_and_the_judge_are_asked_for_the_same_aspects_in_the_same_order() -> None:
+    assert tuple(ASPECTS) == tuple(critique.ASPECTS)
