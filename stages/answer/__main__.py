@@ -44,12 +44,13 @@ def main() -> None:
     visitor.connection(params)
     spoken, plain, served = speak(base, asked, told, plain_questions.read(), params)
     losses, margins, scored = score(base, spoken, told)
+    tasks = lm_tasks.scored(base, ADAPTER, params["evaluate.lm_eval_tasks"])
     answers, talks = ([row for one in spoken if (one["set"] == TALK) == talked for row in rows(one)] for talked in (False, True))
     write_jsonl("data/answers/answers.jsonl", answers)
     write_jsonl("data/answers/talks.jsonl", talks)
     write_jsonl("data/answers/plain.jsonl", plain)
     write_jsonl("data/answers/losses.jsonl", losses)
-    write_jsonl("data/answers/lm_eval.jsonl", lm_tasks.scored(base, ADAPTER, params["evaluate.lm_eval_tasks"]))
+    write_jsonl("data/answers/lm_eval.jsonl", tasks)
     counts = {f"{name}_prompts": sum(question["set"] == name for question in asked) for name in (*SETS, "world", TALK)}
     cut = Counter(answer["set"] for answer in answers if answer["finish"] == "length")
     totals = {"answers": len(answers), "talk_answers": len(talks), "plain_answers": len(plain)}
