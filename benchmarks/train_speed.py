@@ -104,8 +104,8 @@ def train(name: str, steps: int, out: Path) -> dict[str, float]:
 
 
 def validation_loss(out: Path, scratch: Path) -> float:
-    """Nats a token of the validation chats under the adapter that a training left somewhere in its folder."""
-    (adapter,) = {path.parent for path in out.rglob("adapter_model.safetensors")}
+    """Nats a token of the validation chats under the last adapter that a training left somewhere in its folder, checkpoints included."""
+    adapter = max(out.rglob("adapter_model.safetensors"), key=lambda path: path.stat().st_mtime_ns).parent
     judged = scratch / "judged"
     shutil.rmtree(judged, ignore_errors=True)
     judged.mkdir()
