@@ -1,6 +1,6 @@
 """`python -m benchmarks.generate_peer JOB.json OUT.json`, in .venv-train: transformers' generate for one batch of chats, as its documentation has it.
 
-JOB.json: {"model", "tokenizer": folders, "messages": [chats], "temperature", "top_p", "max_tokens", "seed"}. An answer ends with its first end-of-turn token, which counts.
+JOB.json: {"model", "tokenizer": folders, "messages": [chats], "temperature", "min_p", "top_p", "max_tokens", "seed"}. An answer ends with its first end-of-turn token, which counts.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def main() -> None:
     torch.manual_seed(job["seed"])
     texts = [tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) for messages in job["messages"]]
     # top_k 0: the library's own default of 50 would be another sampling than what the server is asked for.
-    sampling = {"do_sample": True, "temperature": job["temperature"], "top_p": job["top_p"], "top_k": 0, "pad_token_id": tokenizer.pad_token_id}
+    own = {name: job[name] for name in ("temperature", "min_p", "top_p")}
+    sampling = {"do_sample": True, **own, "top_k": 0, "pad_token_id": tokenizer.pad_token_id}
 
     def generate(some: list[str], most: int) -> tuple[int, list[int]]:
         """(tokens of the prompts, tokens of each answer)."""

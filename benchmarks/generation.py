@@ -2,9 +2,9 @@
 
 The same N (64) prompts at once, of data/prompts/, each with the first character's system prompt, to the base model in models/base with answer's own sampling:
 
-    alone         vLLM with the base alone, asked by answer's own client
-    answer        the same server as stage answer starts, which knows the adapter in models/adapter too; the base is asked
-    tuned         the adapter of that server is asked
+    answer        vLLM with the base, as stage answer starts it and by its own client
+    tuned         vLLM with the adapter of models/adapter folded into the base, as answer has it on a CPU
+    lora          the adapter as vLLM's LoRA has it, on top of the base: what answer asks on a GPU
     huggingface   transformers' generate of .venv-train, in bfloat16, one batch padded on the left (benchmarks/generate_peer.py)
 
 Printed: answer tokens a second, the model's start left out, and the seconds of that start; then how many times as fast each is as huggingface. Bound: 2.5 times for answer.
@@ -19,8 +19,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from stages.answer.__main__ import ADAPTER, SETS
+from stages.answer.__main__ import ADAPTER, SETS, sampling
 from stages.answer.served import Round, Served
+from stages.answer.speakers import fold
 from stages.common import base_models, characters, environments, inference_server
 from stages.common.errors import UserError, run
 from stages.common.files import read_json, read_jsonl, write_json
@@ -28,7 +29,7 @@ from stages.common.params import load
 from stages.train.launch import cpu_settings
 
 BASE = Path("models/base")
-NAMES = ("alone", "answer", "tuned", "huggingface")
+NAMES = ("answer", "tuned", "lora", "huggingface")
 BOUND = 2.5
 
 
@@ -38,24 +39,22 @@ def bodies(count: int, params: Any) -> list[dict]:
     own = [row for path, _ in SETS.values() for row in read_jsonl(path) if row.get("character", name) == name]
     if len(own) < count:
         raise UserError(f"{len(own)} prompts for {name}; expected at least {count}")
-    sampling = {field: params[f"answer.{field}"] for field in ("temperature", "top_p", "max_tokens")}
+    sampled = {**sampling(params), "max_tokens": params["answer.max_tokens"]}
     system = {"role": "system", "content": characters.system_prompt(card, params["curate.user"])}
     prompts = [row["prompts"][0] if "prompts" in row else row["prompt"] for row in own[:count]]
-    return [{"messages": [system, {"role": "user", "content": prompt}], **sampling} for prompt in prompts]
+    return [{"messages": [system, {"role": "user", "content": prompt}], **sampled} for prompt in prompts]
 
 
-def served(asked: list[dict], params: Any, models: dict[str, str]) -> dict[str, tuple[Round, float]]:
-    """What one server took for the same requests to each of `models`, by its name here, and seconds of its start; it has the adapter where that is asked or could be."""
-    adapters = {"adapter": ADAPTER.resolve()} if "alone" not in models else {}
-    template = (ADAPTER if adapters else BASE) / "chat_template.jinja"
-    server = Served("", len(asked))
-    began = time.monotonic()
-    with inference_server.serve(base_models.weights_folder(BASE), "base", template, params["answer.seed"], adapters) as server.url:
-        start = time.monotonic() - began
-        for name, model in models.items():
-            server.ask(model, asked[:2], f"{name}: warms up")
-            server.ask(model, asked, name)
-    return {name: (one, start) for name, one in zip(models, server.rounds[1::2], strict=True)}
+def served(name: str, asked: list[dict], params: Any, scratch: Path) -> tuple[Round, float]:
+    """What a server took for the requests, and seconds of its start, folding included."""
+    began, base = time.monotonic(), base_models.weights_folder(BASE)
+    weights = fold(base, ADAPTER, scratch) if name == "tuned" else base
+    adapters = {"lora": ADAPTER.resolve()} if name == "lora" else {}
+    with inference_server.serve(weights, "base" if adapters else name, ADAPTER / "chat_template.jinja", params["answer.seed"], adapters) as url:
+        server = Served({name: url}, len(asked), time.monotonic() - began)
+        server.ask(name, asked[:2], f"{name}: warms up")
+        server.ask(name, asked, name)
+    return server.rounds[1], server.start
 
 
 def huggingface(asked: list[dict], params: Any, scratch: Path) -> tuple[Round, float]:
@@ -66,7 +65,7 @@ def huggingface(asked: list[dict], params: Any, scratch: Path) -> tuple[Round, f
         "messages": [body["messages"] for body in asked],
         "seed": params["answer.seed"],
     }
-    write_json(scratch / "job.json", job | {field: asked[0][field] for field in ("temperature", "top_p", "max_tokens")})
+    write_json(scratch / "job.json", job | {field: value for field, value in asked[0].items() if field != "messages"})
     command = [environments.python("train"), "-m", "benchmarks.generate_peer", str(scratch / "job.json"), str(scratch / "found.json")]
     done = subprocess.run(command, env=environments.silent(PYTHONPATH=".", **cpu_settings()), capture_output=True, text=True)
     if done.returncode:
@@ -91,13 +90,10 @@ def main() -> None:
             flush=True,
         )
 
-    if "huggingface" in chosen.only:
-        with environments.scratch("generation") as scratch:
-            tell("huggingface", *huggingface(asked, params, scratch))
-    for models in ({"alone": "base"}, {"answer": "base", "tuned": "adapter"}):
-        if wanted := {name: model for name, model in models.items() if name in chosen.only}:
-            for name, found in served(asked, params, wanted).items():
-                tell(name, *found)
+    for name in reversed(NAMES):
+        if name in chosen.only:
+            with environments.scratch("generation") as scratch:
+                tell(name, *(huggingface(asked, params, scratch) if name == "huggingface" else served(name, asked, params, scratch)))
     if "huggingface" in rates:
         for name, rate in rates.items():
             if name != "huggingface":

@@ -17,6 +17,7 @@ from stages.answer.conversations import Messages, Open, check_room, hold
 from stages.answer.own_words import margin, sample
 from stages.answer.served import Scored, Served, keep
 from stages.answer.situations import TALK
+from stages.answer.speakers import serving
 from stages.common import base_models, characters, chats, children, environments, inference_server, plain_questions, world_questions
 from stages.common.answer_store import Answer
 from stages.common.errors import UserError, run
@@ -98,14 +99,9 @@ def speak(
     `told` gives each question's system prompt; `plainly` are the plain questions.
     """
     began = time.monotonic()
-    with inference_server.serve(base, "base", ADAPTER / "chat_template.jinja", params["answer.seed"], {"adapter": ADAPTER.resolve()}) as url:
-        if not inference_server.differs(url, "base", "adapter"):
-            raise UserError("vLLM answers as the base under the adapter's name: its log-probabilities are the same")
-        served = Served(url, params["answer.concurrency"], time.monotonic() - began)
-        # One model after the other, never mixed: vLLM's CPU LoRA (vllm/lora/ops/torch_ops/lora_ops.py, 0.32) takes "no adapter", index -1, for
-        # the last adapter, so that in a mixed batch the base speaks with the adapter's words (measured: 64 words an answer instead of 122).
-        # Two arms of one model may share a batch; so they do, for a fuller batch is a faster one. The base as visitor speaks between two turns of
-        # the adapter's, when all of its answers are there.
+    with serving(base, ADAPTER, params["answer.seed"]) as urls:
+        served = Served(urls, params["answer.concurrency"], time.monotonic() - began)
+        # One model after the other: two share the machine and finish no sooner. Two arms of one model share a batch, for a fuller one is a faster one.
         spoken, plain = [], []
         for model in MODELS:
             spoken += converse(served, model, asked, told, params)
@@ -132,8 +128,12 @@ def opening(one: Mapping, told: Callable[[Mapping], str]) -> Messages:
 
 def requests(conversations: Open, params: Mapping) -> list[dict]:
     """The chat request for each question and its messages, with explicit sampling."""
-    sampling = {name: params[f"answer.{name}"] for name in ("temperature", "top_p")}
-    return [{"messages": messages, **sampling, "max_tokens": most_tokens(question, params)} for question, messages in conversations]
+    return [{"messages": messages, **sampling(params), "max_tokens": most_tokens(question, params)} for question, messages in conversations]
+
+
+def sampling(params: Mapping) -> dict[str, float]:
+    """The same for every arm; min_p is vLLM's own field of a request."""
+    return {name: params[f"answer.{name}"] for name in ("temperature", "top_p", "min_p")}
 
 
 def answer_plainly(served: Served, model: str, plainly: Sequence[Mapping]) -> list[dict]:

@@ -1,10 +1,10 @@
-"""The server of this run as the arms are asked through it, and what that took: `python -m tools.plan answer` foretells the next run from it."""
+"""The servers of this run as the arms are asked through them, and what that took: `python -m tools.plan answer` foretells the next run from it."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -28,12 +28,12 @@ class Round:
 
 @dataclass
 class Served:
-    """A server on this machine that knows the base as "base" and the adapter as "adapter"."""
+    """Servers on this machine by the name of the model that each knows; one may know several."""
 
-    url: str
+    urls: Mapping[str, str]
     concurrency: int
     start: float = 0.0
-    """Seconds until it was ready."""
+    """Seconds until all were ready."""
     rounds: list[Round] = field(default_factory=list)
 
     def ask(self, model: str, bodies: Sequence[dict], label: str) -> list[Answer]:
@@ -42,7 +42,7 @@ class Served:
             return []
         began = time.monotonic()
         requests = [completions.Request(number, {"model": model, **body}) for number, body in enumerate(bodies)]
-        answers = completions.all_answered(completions.ask(lambda: (self.url, "none"), model, requests, completions.Terms(self.concurrency), label))
+        answers = completions.all_answered(completions.ask(lambda: (self.urls[model], "none"), model, requests, completions.Terms(self.concurrency), label))
         used = [sum(getattr(answer, kind) for answer in answers) for kind in ("prompt_tokens", "completion_tokens")]
         longest = max(answer.completion_tokens for answer in answers)
         self.rounds.append(Round(model, len(answers), *used, longest, time.monotonic() - began))

@@ -49,10 +49,11 @@ def connection(params: Mapping) -> tuple[str, str] | None:
 def asking(served: Served, params: Mapping) -> Asking:
     """What asks the visitor's model. No answer is kept for another run: there the arms say something else, and no request comes twice."""
     sampling = {"temperature": params["answer.temperature"], "top_p": params["answer.top_p"], "max_tokens": TOKENS}
+    own = {"min_p": params["answer.min_p"]} | PENALTY  # vLLM takes them; an endpoint may not
     found, model = connection(params), params["answer.visitor.model"]
 
     def here(conversations: Sequence[Messages], label: str) -> list[str]:
-        return [answer.text for answer in served.ask("base", [{"messages": one, **sampling, **PENALTY} for one in conversations], label)]
+        return [answer.text for answer in served.ask("base", [{"messages": one, **sampling, **own} for one in conversations], label)]
 
     def elsewhere(conversations: Sequence[Messages], label: str) -> list[str]:
         requests = [completions.Request(number, {"model": model, "messages": one, **sampling}) for number, one in enumerate(conversations)]

@@ -8,7 +8,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,6 +71,13 @@ def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str,
 
     Raises UserError with the log's end where it does not come up.
     """
+    with starting(model, name, template, seed, adapters) as ready:
+        yield ready()
+
+
+@contextmanager
+def starting(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None) -> Iterator[Callable[[], str]]:
+    """Start a server and yield what waits until it is ready, and returns what `serve` yields: so several come up together."""
     adapters, gpu, port = adapters or {}, environments.has_gpu(), free_port()
     log = environments.state("logs") / f"vllm-{port}.log"
     environment = environments.silent(**({} if gpu else cpu_settings()))
@@ -78,19 +85,25 @@ def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str,
     arguments = command(model, name, port, adapters, template, gpu, seed)
     with open(log, "wb") as output, children.child(arguments, environment, output) as process:
         print(f"vLLM starts with {', '.join([name, *adapters])} ...", flush=True)
-        started = time.monotonic()
-        for served in [name, *adapters]:
-            while not _answers(url, served):
-                if process.poll() is not None:
-                    raise UserError(f"vLLM ended with status {process.returncode} before it was ready. The end of {log}:\n{children.last_lines(log)}")
-                if time.monotonic() - started > READY_SECONDS:
-                    raise UserError(f"vLLM was not ready after {READY_SECONDS} s. The end of {log}:\n{children.last_lines(log)}")
-                time.sleep(0.5)
-        print(f"vLLM ready after {time.monotonic() - started:.0f} s", flush=True)
+        started, is_ready = time.monotonic(), False
+
+        def ready() -> str:
+            nonlocal is_ready
+            for served in [name, *adapters]:
+                while not _answers(url, served):
+                    if process.poll() is not None:
+                        raise UserError(f"vLLM ended with status {process.returncode} before it was ready. The end of {log}:\n{children.last_lines(log)}")
+                    if time.monotonic() - started > READY_SECONDS:
+                        raise UserError(f"vLLM was not ready after {READY_SECONDS} s. The end of {log}:\n{children.last_lines(log)}")
+                    time.sleep(0.5)
+            print(f"vLLM ready with {', '.join([name, *adapters])} after {time.monotonic() - started:.0f} s", flush=True)
+            is_ready = True
+            return url
+
         try:
-            yield url
+            yield ready
         except UserError as error:
-            if process.poll() is not None:
+            if is_ready and process.poll() is not None:
                 raise UserError(f"{error}; vLLM ended with status {process.returncode}. The end of {log}:\n{children.last_lines(log)}") from None
             raise
     log.unlink()  # kept only where the block raised
@@ -112,15 +125,15 @@ def _answers(url: str, name: str) -> bool:
     return True
 
 
-def differs(url: str, name: str, adapter: str) -> bool:
-    """Whether base and adapter give a text different log-probabilities: vLLM can serve the base under the adapter's name (vllm #55193).
+def differs(urls: Mapping[str, str]) -> bool:
+    """Whether two models, each by its name and the URL of its server, give a text different log-probabilities.
 
-    Raises UserError where the server does not say.
+    They may not: vLLM can serve the base under the adapter's name (vllm #55193). Raises UserError where a server does not say.
     """
     body = {"prompt": "You come from the station, and in some haste.", "max_tokens": 1, "temperature": 0, "prompt_logprobs": 0}
     try:
-        told = [post(f"{url}/completions", {"model": model, **body})["choices"][0]["prompt_logprobs"] for model in (name, adapter)]
+        told = [post(f"{url}/completions", {"model": model, **body})["choices"][0]["prompt_logprobs"] for model, url in urls.items()]
     except (OSError, ValueError) as error:
-        raise UserError(f"vLLM was asked for the log-probabilities of a line by {name} and by {adapter}, and gave none: {error}") from None
+        raise UserError(f"vLLM was asked for the log-probabilities of a line by {' and by '.join(urls)}, and gave none: {error}") from None
     sums = [sum(entry["logprob"] for place in one if place for entry in place.values()) for one in told]
     return abs(sums[0] - sums[1]) > 1e-3

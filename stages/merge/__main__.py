@@ -28,8 +28,6 @@ def main() -> None:
         found = read_json(out)
         if problem := beyond(found, params["merge.max_mean_delta"], params["merge.max_delta"], params["merge.min_top1_agreement"]):
             raise UserError(f"the merged model does not say what base and adapter say: {problem}")
-        for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
-            shutil.copyfile(ADAPTER / name, folder / name)
         if (BASE / "generation_config.json").exists():
             shutil.copyfile(BASE / "generation_config.json", folder / "generation_config.json")
         manifest, trained = read_json(BASE / "manifest.json"), chats.read("data/splits/train.jsonl")

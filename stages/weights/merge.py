@@ -1,11 +1,12 @@
-"""`python -m stages.weights.merge JOB.json OUT.json`: folds an adapter into its base, and measures how far the result is from base + adapter.
+"""`python -m stages.weights.merge JOB.json [OUT.json]`: folds an adapter into its base, and measures how far the result is from base + adapter.
 
 JOB.json: {"base": folder, "adapter": folder, "merged": folder to write, "chats": chats.jsonl}.
-OUT.json: the agreement on the character's tokens of the chats.
+OUT.json: the agreement on the character's tokens of the chats; without it nothing is measured, and no chats are needed.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,12 +19,19 @@ from stages.common.files import read_json, write_json
 from stages.weights.models import log_probabilities, open_model
 from stages.weights.tokenized import tokenize
 
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
 
 def merge(base: str, adapter: str, merged: str) -> None:
-    """Write base + adapter as one model in the base's own precision; the product is added in float32 and rounded once."""
+    """Write base + adapter as one model in the base's own precision, with the adapter's tokenizer and template.
+
+    The product is added in float32 and rounded once.
+    """
     precision = open_model(base).dtype
     model = open_model(base, adapter, dtype=torch.float32).merge_and_unload()
     model.to(precision).save_pretrained(merged)
+    for name in TOKENIZER:
+        shutil.copyfile(Path(adapter) / name, Path(merged) / name)
 
 
 def agreement(left: list[tuple[torch.Tensor, torch.Tensor]], right: list[tuple[torch.Tensor, torch.Tensor]]) -> dict[str, float]:
@@ -39,8 +47,14 @@ def agreement(left: list[tuple[torch.Tensor, torch.Tensor]], right: list[tuple[t
 
 
 def main() -> None:
-    job, out = read_json(sys.argv[1]), sys.argv[2]
+    job = read_json(sys.argv[1])
     merge(job["base"], job["adapter"], job["merged"])
+    if len(sys.argv) > 2:
+        write_json(sys.argv[2], measured(job))
+
+
+def measured(job: dict) -> dict[str, float]:
+    """The agreement of what was merged with base + adapter."""
     adapter = Path(job["adapter"])
     chats = tokenize(Path(job["chats"]), adapter / "axolotl.yaml", AutoTokenizer.from_pretrained(adapter))
 
@@ -50,7 +64,7 @@ def main() -> None:
     # Both compute in float32, so that what differs is the merged weights and nothing else.
     together = answers(open_model(job["base"], job["adapter"], dtype=torch.float32))
     folded = answers(open_model(job["merged"], dtype=torch.float32))
-    write_json(out, agreement(together, folded))
+    return agreement(together, folded)
 
 
 if __name__ == "__main__":

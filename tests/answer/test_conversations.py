@@ -16,7 +16,7 @@ from stages.common.answer_store import Answer
 from stages.common.errors import UserError
 
 VISITOR = {"answer.visitor.base_url": None, "answer.visitor.api_key_env": "TALKS_TEST_KEY", "answer.visitor.model": None}
-PARAMETERS = {"answer.temperature": 0.7, "answer.top_p": 0.9, "answer.max_tokens": 160, "answer.concurrency": 8} | VISITOR
+PARAMETERS = {"answer.temperature": 0.7, "answer.min_p": 0.05, "answer.top_p": 0.9, "answer.max_tokens": 160, "answer.concurrency": 8} | VISITOR
 QUESTIONS = [
     {"set": "evaluation", "id": "eval-1", "kind": "cases", "character": "h", "prompts": ["Who?"]},
     {"set": "redteam", "id": "red-1", "kind": "hostile", "character": "h", "prompts": ["Bah!", "Boo!", "Pah!"]},
@@ -82,7 +82,7 @@ def echo() -> Iterator[str]:
 
 
 def test_base_and_prompted_ask_one_model_base_without_a_system_turn_and_tuned_asks_the_adapter(echo: str) -> None:
-    spoken = [one for model in ("base", "adapter") for one in converse(Served(echo, 8), model, QUESTIONS, told, PARAMETERS)]
+    spoken = [one for model in ("base", "adapter") for one in converse(Served({model: echo}, 8), model, QUESTIONS, told, PARAMETERS)]
     assert [(one["arm"], one["id"], [answer.text for answer in one["answers"]]) for one in spoken if one["id"] != "red-2"] == [
         ("base", "eval-1", ["base u Who?"]),
         ("base", "red-1", ["base u Bah!", "base uau Boo!", "base uauau Pah!"]),
@@ -98,13 +98,13 @@ def test_an_answer_about_the_world_or_in_a_simulated_conversation_may_have_fewer
     for most, world, talk in ((160, SHORT["world"], SHORT["talk"]), (24, 24, 24)):
         bodies = requests(asked, PARAMETERS | {"answer.max_tokens": most})
         assert [body["max_tokens"] for body in bodies] == [most, world, most, talk]
-        assert {(body["temperature"], body["top_p"]) for body in bodies} == {(0.7, 0.9)}
+        assert {(body["temperature"], body["min_p"], body["top_p"]) for body in bodies} == {(0.7, 0.05, 0.9)}
 
 
 def test_plain_questions_are_put_to_each_model_by_themselves_without_a_system_turn(echo: str) -> None:
     plain = [{"id": f"plain-{n}", "topic": "arithmetic", "prompt": f"What is {n} plus 1?", "answers": ["1"]} for n in range(3)]
     for model, arm in (("base", "base"), ("adapter", "tuned")):
-        assert answer_plainly(Served(echo, 8), model, plain) == [
+        assert answer_plainly(Served({model: echo}, 8), model, plain) == [
             {"arm": arm, "id": f"plain-{n}", "prompt": f"What is {n} plus 1?", "answer": f"{model} uauauauau What is {n} plus 1?", "finish": "stop"}
             for n in range(3)
         ]

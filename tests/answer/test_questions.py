@@ -24,7 +24,15 @@ PROMPTS = [
 ]
 READ = [{key: value for key, value in prompt.items() if key != "prompt"} | {"prompts": [prompt["prompt"]]} for prompt in PROMPTS]
 SITUATION = {"situation": "hostile", "visitor": "You hate {{char}}.", "prompts": ["Bah!", "Boo!"]}
-PARAMETERS = {"answer.limit": None, "answer.talks": None, "answer.seed": 11, "answer.temperature": 0.7, "answer.top_p": 0.9, "answer.max_tokens": 160}
+PARAMETERS = {
+    "answer.limit": None,
+    "answer.talks": None,
+    "answer.seed": 11,
+    "answer.temperature": 0.7,
+    "answer.min_p": 0.05,
+    "answer.top_p": 0.9,
+    "answer.max_tokens": 160,
+}
 
 
 def written(folder: Path, *lines: object) -> Path:
@@ -156,7 +164,7 @@ def test_a_request_has_the_messages_of_its_conversation_and_explicit_sampling() 
     conversations = [({"set": "evaluation"}, [{"role": "user", "content": text}]) for text in ("Who?", "Where?")]
     sent = requests(conversations, PARAMETERS)
     assert [body["messages"] for body in sent] == [messages for _, messages in conversations]
-    assert all((body["temperature"], body["top_p"], body["max_tokens"]) == (0.7, 0.9, 160) for body in sent)
+    assert all((body["temperature"], body["min_p"], body["top_p"], body["max_tokens"]) == (0.7, 0.05, 0.9, 160) for body in sent)
 
 
 def said(question: dict, *words: str) -> dict:

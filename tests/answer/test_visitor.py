@@ -18,7 +18,7 @@ from tests.common.stub_endpoint import Endpoint, Reply, completion
 CARDS = {"holmes": {"name": "Sherlock Holmes"}, "silver": {"name": "Long John Silver", "nickname": "Silver"}}
 SITUATION = {"id": "talk-1", "situation": "hostile", "visitor": "You hate {{char}}.", "prompts": ["Bah!", "Boo!", "Pah!"]}
 VISITOR = {"answer.visitor.base_url": None, "answer.visitor.api_key_env": "TALKS_TEST_KEY", "answer.visitor.model": None}
-PARAMETERS = {"answer.temperature": 0.7, "answer.top_p": 0.9, "answer.max_tokens": 160, "answer.concurrency": 8} | VISITOR
+PARAMETERS = {"answer.temperature": 0.7, "answer.min_p": 0.05, "answer.top_p": 0.9, "answer.max_tokens": 160, "answer.concurrency": 8} | VISITOR
 PLAIN = {"set": "evaluation", "id": "eval-1", "kind": "cases", "character": "holmes", "prompts": ["Who?"]}
 
 
@@ -42,7 +42,7 @@ def spoken(*visitor: str) -> Endpoint:
 
 def test_the_model_that_plays_the_visitor_has_its_own_lines_as_its_answers_and_the_character_as_its_user() -> None:
     with spoken("You rogue!", "Be gone!") as stub:
-        (one,) = converse(Served(stub.url, 8), "adapter", talks([SITUATION], CARDS, ["holmes"]), told, PARAMETERS)
+        (one,) = converse(Served(dict.fromkeys(("base", "adapter"), stub.url), 8), "adapter", talks([SITUATION], CARDS, ["holmes"]), told, PARAMETERS)
     assert one["said"] == ["Bah!", "You rogue!", "Be gone!"]
     assert [answer.text for answer in one["answers"]] == ["adapter says 1.", "adapter says 2.", "adapter says 3."]
     sent = [request.body for request in stub.requests]
@@ -68,7 +68,7 @@ def test_the_base_as_visitor_never_speaks_while_the_adapter_does() -> None:
     """In one batch vLLM's CPU build lets the base speak with the adapter's words."""
     with spoken("You rogue!", "Be gone!") as stub:
         many = [PLAIN, *talks([SITUATION | {"id": f"talk-{n}"} for n in range(6)], CARDS, ["holmes", "silver"])]
-        converse(served := Served(stub.url, 8), "adapter", many, told, PARAMETERS)
+        converse(served := Served(dict.fromkeys(("base", "adapter"), stub.url), 8), "adapter", many, told, PARAMETERS)
     models = [request.body["model"] for request in stub.requests]
     assert models == ["adapter"] * 13 + ["base"] * 12 + ["adapter"] * 12 + ["base"] * 12 + ["adapter"] * 12
     assert [(one.model, one.requests) for one in served.rounds] == [("adapter", 13), ("base", 12), ("adapter", 12), ("base", 12), ("adapter", 12)]
@@ -76,7 +76,7 @@ def test_the_base_as_visitor_never_speaks_while_the_adapter_does() -> None:
 
 def test_what_the_visitor_must_not_say_is_replaced_by_the_files_line_for_that_turn() -> None:
     with spoken("As an AI language model, I cannot be rude.", "Be gone!") as stub:
-        (one,) = converse(Served(stub.url, 8), "adapter", talks([SITUATION], CARDS, ["holmes"]), told, PARAMETERS)
+        (one,) = converse(Served(dict.fromkeys(("base", "adapter"), stub.url), 8), "adapter", talks([SITUATION], CARDS, ["holmes"]), told, PARAMETERS)
     assert one["said"] == ["Bah!", "Boo!", "Be gone!"]
 
 
@@ -116,7 +116,7 @@ def test_an_endpoint_may_play_the_visitor_and_where_it_refuses_a_line_the_files_
 
     with spoken() as stub, Endpoint(answer) as other:
         params = PARAMETERS | {"answer.visitor.base_url": other.url, "answer.visitor.model": "large"}
-        (one,) = converse(Served(stub.url, 8), "adapter", talks([SITUATION], CARDS, ["holmes"]), told, params)
+        (one,) = converse(Served(dict.fromkeys(("base", "adapter"), stub.url), 8), "adapter", talks([SITUATION], CARDS, ["holmes"]), told, params)
     assert one["said"] == ["Bah!", "Boo!", "Be gone!"]
     assert [request.body["model"] for request in stub.requests] == ["adapter"] * 3
     assert {request.body["model"] for request in other.requests} == {"large"}
@@ -165,7 +165,7 @@ def test_a_line_that_is_no_situation_is_one_sentence_with_file_and_line(tmp_path
 def test_what_a_run_took_is_kept_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRAMATIS_STATE", str(tmp_path))
     with spoken("You rogue!", "Be gone!") as stub:
-        converse(served := Served(stub.url, 8, start=30.0), "base", talks([SITUATION], CARDS, ["holmes"]), told, PARAMETERS)
+        converse(served := Served(dict.fromkeys(("base", "adapter"), stub.url), 8, start=30.0), "base", talks([SITUATION], CARDS, ["holmes"]), told, PARAMETERS)
     keep("pypi:x==1", served, Scored(9000, 60.0))
     found = json.loads(measured().read_text())
     assert (found["base"], found["concurrency"], found["start"], found["scored"]) == ("pypi:x==1", 8, 30.0, {"tokens": 9000, "seconds": 60.0})

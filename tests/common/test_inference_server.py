@@ -133,4 +133,4 @@ def test_a_server_that_does_not_tell_its_log_probabilities_is_told_of_in_one_sen
         Endpoint(lambda body, count: reply) as stub,
         pytest.raises(UserError, match="asked for the log-probabilities of a line by base and by adapter, and gave none"),
     ):
-        inference_server.differs(stub.url, "base", "adapter")
+        inference_server.differs({"base": stub.url, "adapter": stub.url})

@@ -16,7 +16,12 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[2]
-CUT = {"synthesize": {"chats": 4, "answer_tokens": 200}, "answer": {"limit": 6, "max_tokens": 24, "talks": 1}, "evaluate": {"bootstrap": 500}, "axolotl": {"max_steps": 3}}
+CUT = {
+    "synthesize": {"chats": 4, "answer_tokens": 200},
+    "answer": {"limit": 6, "max_tokens": 24, "talks": 1},
+    "evaluate": {"bootstrap": 500},
+    "axolotl": {"max_steps": 3},
+}
 
 
 @dataclass

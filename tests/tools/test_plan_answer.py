@@ -57,7 +57,7 @@ def test_what_is_planned_is_what_the_stage_sends(project: Path, monkeypatch: pyt
     lengths = Lengths({(arm, group): (length, length) for arm in ARMS for group in ("evaluation", "redteam", "world", "talk", "plain")}, "a test")
     plan = planned(asked, told, plainly, params, count, lengths, 1000)
     with Endpoint(lambda body, _: Reply(completion(SAID, "stop", count(body["messages"]), length))) as stub:
-        served = Served(stub.url, 48)
+        served = Served(dict.fromkeys(("base", "adapter"), stub.url), 48)
         for model in MODELS:
             converse(served, model, asked, told, params)
             answer_plainly(served, model, plainly)

@@ -26,7 +26,14 @@ from tools.plan.model_shape import Shape, shape
 from tools.plan.training_memory import Memory, Run
 from tools.plan.training_time import Duration
 
-COUNTED = {"max_steps", "fsdp", "fsdp_config", "fsdp_version", "deepspeed", "special_tokens"}  # keys of `axolotl` that the plan reads, or that change nothing in it
+COUNTED = {
+    "max_steps",
+    "fsdp",
+    "fsdp_config",
+    "fsdp_version",
+    "deepspeed",
+    "special_tokens",
+}  # keys of `axolotl` that the plan reads, or that change nothing in it
 MEETING = {"PET_NODE_RANK": "0", "PET_MASTER_ADDR": "127.0.0.1"}  # of several hosts, where torchrun has not been told yet
 TIGHT = 0.85  # of what the machine has; the memory model is held to 20 %
 
@@ -181,7 +188,9 @@ def train(gib: float | None = None, gpus: int = 1, card: str = "GPU") -> None:
     together = 1 if machine.gpu else started.processes  # on a CPU they share the memory
     peak, has = plan.peak * together, machine.memory / together
     if peak > machine.memory:
-        raise UserError(f"training would take {gb(peak)}, and {machine.name} has {gb(machine.memory)}{remedy(model, config, replace(machine, memory=has), chats)}")
+        raise UserError(
+            f"training would take {gb(peak)}, and {machine.name} has {gb(machine.memory)}{remedy(model, config, replace(machine, memory=has), chats)}"
+        )
     if peak > TIGHT * machine.memory:
         print(f"\nTight: {peak / machine.memory:.0%} of what there is, and these figures may be 20 % off.")
 
