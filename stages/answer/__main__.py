@@ -1,7 +1,8 @@
 """Lets base, prompted and tuned speak to the same prompts through vLLM, and takes the loss of all three on validation and test.
 
 What they say to a character's visitors goes to answers.jsonl; what they say to a visitor whom a model plays, so that each arm hears other words, to talks.jsonl;
-what base and tuned answer to plain questions, as no character, to plain.jsonl.
+what base and tuned answer to plain questions, as no character, to plain.jsonl. With answer.seeds above 1 everything that is asked of a character is asked again,
+and what is then said, by chance other words, goes to samples.jsonl.
 """
 
 from __future__ import annotations
@@ -40,21 +41,24 @@ def main() -> None:
     params = load("answer")
     base = base_models.weights_folder("models/base")
     cards = characters.read_all()
-    asked, told = ask_whom(cards, params), telling(cards, params["curate.user"])
+    once, told = ask_whom(cards, params), telling(cards, params["curate.user"])
+    asked = again(once, params["answer.seeds"])
     check_room(asked, told, lambda question: most_tokens(question, params), inference_server.positions(base))
     visitor.connection(params)
     spoken, plain, served = speak(base, asked, told, plain_questions.read(), params)
     losses, margins, scored = score(base, spoken, told)
     tasks = lm_tasks.scored(base, ADAPTER, params["evaluate.lm_eval_tasks"])
-    answers, talks = ([row for one in spoken if (one["set"] == TALK) == talked for row in rows(one)] for talked in (False, True))
+    talks = [row for one in spoken if one["set"] == TALK for row in rows(one)]
+    answers, samples = ([row for one in spoken if one["set"] != TALK and (one["sample"] > 1) == later for row in rows(one)] for later in (False, True))
     write_jsonl("data/answers/answers.jsonl", answers)
+    write_jsonl("data/answers/samples.jsonl", samples)
     write_jsonl("data/answers/talks.jsonl", talks)
     write_jsonl("data/answers/plain.jsonl", plain)
     write_jsonl("data/answers/losses.jsonl", losses)
     write_jsonl("data/answers/lm_eval.jsonl", tasks)
-    counts = {f"{name}_prompts": sum(question["set"] == name for question in asked) for name in (*SETS, "world", TALK)}
+    counts = {f"{name}_prompts": sum(question["set"] == name for question in once) for name in (*SETS, "world", TALK)}
     cut = Counter(answer["set"] for answer in answers if answer["finish"] == "length")
-    totals = {"answers": len(answers), "talk_answers": len(talks), "plain_answers": len(plain)}
+    totals = {"answers": len(answers), "sample_answers": len(samples), "talk_answers": len(talks), "plain_answers": len(plain)}
     totals |= {"cut_off": sum(cut[name] for name in SETS), "world_cut_off": cut["world"]}
     write_json("metrics/answer.json", counts | totals | {f"{arm}.margin": nats for arm, nats in margins.items()})
     keep(read_json("models/base/manifest.json")["reference"], served, scored)
@@ -74,6 +78,11 @@ def ask_whom(cards: Mapping[str, Mapping], params: Mapping) -> list[dict]:
         asked += choose(posed, params["answer.limit"], params["answer.seed"])
     asked += choose(questions.about_world(world_questions.read(WORLD, cards), held_out), params["answer.limit"], params["answer.seed"])
     return asked + choose(situations.talks(situations.read(situations.FILE, cards), cards, held_out), params["answer.talks"], params["answer.seed"])
+
+
+def again(once: Sequence[Mapping], seeds: int) -> list[dict]:
+    """The questions with the number of their "sample", from 1: all of them, then so often as is left all but the simulated conversations."""
+    return [{"sample": n, **question} for n in range(1, seeds + 1) for question in once if n == 1 or question["set"] != TALK]
 
 
 def telling(cards: Mapping[str, Mapping], user: str) -> Callable[[Mapping], str]:
@@ -147,10 +156,14 @@ def answer_plainly(served: Served, model: str, plainly: Sequence[Mapping]) -> li
 
 
 def rows(one: Mapping) -> list[dict]:
-    """The lines of answers.jsonl for one conversation, one a turn; of talks.jsonl, where a line has no set but "written": whether the visitor's words are the file's."""
+    """The lines of answers.jsonl for one conversation, one a turn.
+
+    In samples.jsonl a line has its "sample" too; in talks.jsonl no set but "written": whether the visitor's words are the file's.
+    """
     talk = one["set"] == TALK
     return [
         {key: one[key] for key in ("arm", *(() if talk else ("set",)), "id", "kind", "character")}
+        | ({"sample": one["sample"]} if one["sample"] > 1 else {})
         | {"turn": turn, "prompt": prompt, **({"written": prompt == written} if talk else {}), "answer": answer.text.strip(), "finish": answer.finish}
         for turn, (prompt, written, answer) in enumerate(zip(one["said"], one["prompts"], one["answers"], strict=True), start=1)
     ]
@@ -167,7 +180,7 @@ def score(base: Path, spoken: Sequence[Mapping], told: Callable[[Mapping], str])
         job, out = scratch / "job.json", scratch / "losses.jsonl"
         said = {f"said by {arm}": str(scratch / f"{arm}.jsonl") for arm in MODELS.values()}
         for arm, path in zip(MODELS.values(), said.values(), strict=True):
-            write_jsonl(path, sample([one for one in spoken if one["arm"] == arm], told))
+            write_jsonl(path, sample([one for one in spoken if one["arm"] == arm and one["sample"] == 1], told))
         write_json(job, {"base": str(base), "adapter": str(ADAPTER), "files": SPLITS | said, "without_prompt": list(SPLITS)})
         children.run(
             [environments.python("train"), "-m", "stages.weights.score", str(job), str(out)], environments.silent(), environments.state("logs") / "score.log"

@@ -10,6 +10,8 @@ from stages.common import children, environments, inference_server
 from stages.common.errors import UserError
 from stages.common.files import write_json
 
+CACHE = 1  # GiB for each server: 45,000 tokens of SmolLM2-135M, where 48 conversations have 30,000
+
 
 @contextmanager
 def serving(base: Path, adapter: Path, seed: int) -> Iterator[dict[str, str]]:
@@ -24,9 +26,9 @@ def serving(base: Path, adapter: Path, seed: int) -> Iterator[dict[str, str]]:
         with inference_server.serve(base, "base", template, seed, {"adapter": adapter.resolve()}) as url:
             yield apart({"base": url, "adapter": url})
         return
-    with environments.scratch("folded") as scratch, inference_server.starting(base, "base", template, seed) as of_base:
+    with environments.scratch("folded") as scratch, inference_server.starting(base, "base", template, seed, cache=CACHE) as of_base:
         folded = fold(base, adapter, scratch)
-        with inference_server.starting(folded, "adapter", template, seed) as of_adapter:
+        with inference_server.starting(folded, "adapter", template, seed, cache=CACHE) as of_adapter:
             yield apart({"base": of_base(), "adapter": of_adapter()})
 
 

@@ -59,28 +59,28 @@ def command(model: Path, name: str, port: int, adapters: dict[str, Path], templa
     return arguments
 
 
-def cpu_settings() -> dict[str, str]:
-    """vLLM's CPU build leaves one core idle unless told (measured: 445 against 295 tokens/s on two cores)."""
+def cpu_settings(cache: int) -> dict[str, str]:
+    """vLLM's CPU build leaves one core idle unless told (measured: 445 against 295 tokens/s on two cores); `cache` as in `serve`."""
     cores = sorted(os.sched_getaffinity(0))
-    return {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores)), "VLLM_CPU_KVCACHE_SPACE": "2"}
+    return {"VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, cores)), "VLLM_CPU_KVCACHE_SPACE": str(cache)}
 
 
 @contextmanager
-def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None) -> Iterator[str]:
+def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None, cache: int = 2) -> Iterator[str]:
     """Yield the base URL (http://127.0.0.1:PORT/v1) of a server that has answered a real completion for every model it serves.
 
-    Raises UserError with the log's end where it does not come up.
+    `cache` is GiB of keys and values on a CPU; a GPU gives what it has. Raises UserError with the log's end where it does not come up.
     """
-    with starting(model, name, template, seed, adapters) as ready:
+    with starting(model, name, template, seed, adapters, cache) as ready:
         yield ready()
 
 
 @contextmanager
-def starting(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None) -> Iterator[Callable[[], str]]:
+def starting(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None, cache: int = 2) -> Iterator[Callable[[], str]]:
     """Start a server and yield what waits until it is ready, and returns what `serve` yields: so several come up together."""
     adapters, gpu, port = adapters or {}, environments.has_gpu(), free_port()
     log = environments.state("logs") / f"vllm-{port}.log"
-    environment = environments.silent(**({} if gpu else cpu_settings()))
+    environment = environments.silent(**({} if gpu else cpu_settings(cache)))
     url = f"http://127.0.0.1:{port}/v1"
     arguments = command(model, name, port, adapters, template, gpu, seed)
     with open(log, "wb") as output, children.child(arguments, environment, output) as process:

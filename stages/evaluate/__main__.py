@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from stages.common import characters, chats, children, plain_questions, world_questions
@@ -22,11 +23,13 @@ from stages.evaluate import (
     people,
     ratings,
     redteam,
+    sampling,
     scores,
     series,
     talks,
     world,
 )
+from stages.evaluate.inputs import Exchange
 
 
 def main() -> None:
@@ -37,8 +40,9 @@ def main() -> None:
     names = {character: card["name"] for character, card in cards.items()}
     held_out = chats.read("data/splits/test.jsonl")
     answered = inputs.exchanges(inputs.read_answers("data/answers/answers.jsonl"), names)
-    exchanges = [exchange for exchange in answered if exchange.set != inputs.WORLD]
-    of_world = world.rows([exchange for exchange in answered if exchange.set == inputs.WORLD], world_questions.read("data/prompts/world.jsonl", cards))
+    later = inputs.read_samples("data/answers/samples.jsonl", answered, names)
+    questions = world_questions.read("data/prompts/world.jsonl", cards)
+    exchanges, of_world = apart(answered, questions)
     talked = talks.talks(inputs.read_talks("data/answers/talks.jsonl"), names)
     asked_plainly = plain_questions.read()
     plain = inputs.read_plain("data/answers/plain.jsonl", asked_plainly)
@@ -51,10 +55,15 @@ def main() -> None:
 
     others = inputs.read_gold("data/gold", set(cards) - set(test.characters))
     gold, lines = scores.gold_replies(held_out), manner.lines(held_out, chats.read("data/splits/train.jsonl"), others)
-    figures = dict(scores.score(test, validation, exchanges, gold, settings))
     each = {name: dict(own) for name, own in scores.by_character(test, validation, exchanges, gold, settings).items()}
-    manners = manner.manner(exchanges, lines, settings)
-    figures |= manners.figures | world.score(of_world, settings.confidence)
+
+    def measured(exchanges: Sequence[Exchange], of_world: Sequence[world.Row]) -> tuple[scores.Scores, manner.Manner]:
+        said = manner.manner(exchanges, lines, settings)
+        return scores.score(test, validation, exchanges, gold, settings) | said.figures | world.score(of_world, settings.confidence), said
+
+    whole, manners = measured(exchanges, of_world)
+    samples = [whole, *(measured(*apart(own, questions))[0] for own in later)]
+    figures = whole | sampling.figures(samples)
     figures |= talks.figures(talked, settings)
     figures |= ability.figures(plain, [question["answers"] for question in asked_plainly], settings.confidence)
     kinds = {chat["id"]: chat["source"]["kind"] for chat in held_out}
@@ -91,11 +100,31 @@ def main() -> None:
     judgement = (model, opinion) if model else None
     training = read_json("metrics/train.json")
     rendered = page.render(
-        figures, each, names, exchanges, lengths, attack, manners.copies, of_world, talked, comparison.preferences, judgement, bounds, training, settings
+        figures,
+        each,
+        names,
+        exchanges,
+        lengths,
+        attack,
+        manners.copies,
+        of_world,
+        talked,
+        comparison.preferences,
+        judgement,
+        bounds,
+        training,
+        samples,
+        settings,
     )
     write_text("reports/evaluation.html", rendered)
     write_text("reports/ab.html", comparison.page)
     write_json("reports/ab-key.json", comparison.key)
+
+
+def apart(answered: Sequence[Exchange], questions: Sequence[dict]) -> tuple[list[Exchange], list[world.Row]]:
+    """The exchanges of the sets that everybody is led into, and the rows of those about the world, given its questions."""
+    of_world = world.rows([exchange for exchange in answered if exchange.set == inputs.WORLD], questions)
+    return [exchange for exchange in answered if exchange.set != inputs.WORLD], of_world
 
 
 if __name__ == "__main__":

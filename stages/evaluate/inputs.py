@@ -30,6 +30,7 @@ _ANSWER: dict[str, tuple[str, ...] | type] = {
 _TALK: dict[str, tuple[str, ...] | type] = {
     "arm": ARMS, "id": str, "kind": str, "character": str, "turn": int, "prompt": str, "written": (True, False), "answer": str, "finish": ("stop", "length"),
 }  # fmt: skip
+_SAMPLE: dict[str, tuple[str, ...] | type] = {**_ANSWER, "sample": int}
 _PLAIN: dict[str, tuple[str, ...] | type] = {"arm": PLAIN, "id": str, "prompt": str, "answer": str, "finish": ("stop", "length")}
 _LOSS: dict[str, tuple[str, ...] | type] = {"arm": ARMS, "split": SPLITS, "id": str, "character": str, "nll": float, "tokens": int}
 
@@ -61,6 +62,11 @@ class Exchange:
     turn: int  # from 1
     prompt: str
     answers: Mapping[str, Answer]
+
+    @property
+    def asked(self) -> tuple[str, str, str, int, str]:
+        """What was put to whom."""
+        return self.set, self.id, self.character, self.turn, self.prompt
 
 
 Conversation = tuple[Exchange, ...]
@@ -99,6 +105,21 @@ def read_answers(path: str | Path) -> list[dict]:
 def read_talks(path: str | Path) -> list[dict]:
     """The lines of talks.jsonl. Raises UserError with file and line where one is not what the answer stage promises."""
     return [_checked(path, number, value, _TALK) for number, value in read_lines(path)]
+
+
+def read_samples(path: str | Path, first: Sequence[Exchange], names: Mapping[str, str]) -> list[list[Exchange]]:
+    """The exchanges of the second and later samples, as `exchanges` puts them together.
+
+    Raises UserError with file and line where a line is not what the answer stage promises, and where a sample has other prompts than the `first`.
+    """
+    found: dict[int, list[dict]] = {}
+    for record in checked_lines(path, _SAMPLE):
+        found.setdefault(record["sample"], []).append(record)
+    later = [exchanges(found[sample], names) for sample in sorted(found)]
+    for sample, own in zip(sorted(found), later, strict=True):
+        if [one.asked for one in own] != [one.asked for one in first]:
+            raise UserError(f"{path}: sample {sample} has other prompts than data/answers/answers.jsonl; run the answer stage again")
+    return later
 
 
 def read_plain(path: str | Path, questions: Iterable[Mapping]) -> dict[str, list[str]]:

@@ -21,6 +21,7 @@ from stages.evaluate.memorisation import Copy
 from stages.evaluate.next_steps import next_steps
 from stages.evaluate.preferences import Preferences
 from stages.evaluate.preferring import preferring
+from stages.evaluate.redrawing import redrawing
 from stages.evaluate.redteam import Attack
 from stages.evaluate.reviewing import reviewing
 from stages.evaluate.scores import Bootstrap, Scores
@@ -49,11 +50,13 @@ def render(
     judged: tuple[str, Opinion] | None,
     bounds: Sequence[Bound],
     training: Mapping[str, float],
+    samples: Sequence[Scores],
     settings: Bootstrap,
 ) -> str:
     """The page as HTML: the figures of all, of `each` character, whose name on the card `names` gives, and what stands behind them.
 
-    `judged` is the judge's name and what it said, `bounds` are the gate's, `training` is metrics/train.json. Equal arguments give equal bytes.
+    `judged` is the judge's name and what it said, `bounds` are the gate's, `training` is metrics/train.json, `samples` are
+    the figures of every sample of the answers. Equal arguments give equal bytes.
     """
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     title = listed([names[character] for character in each])
@@ -72,6 +75,7 @@ def render(
 {preferring(preferences, settings)}
 {sounding(scores, copies, settings)}
 {reviewing(scores, judged, settings)}
+{redrawing(samples)}
 {_histograms(scores, lengths)}
 {knowing(scores, of_world, settings)}
 {breaches(attack, held, settings)}

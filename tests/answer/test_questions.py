@@ -29,6 +29,7 @@ PARAMETERS = {
     "answer.talks": None,
     "answer.seed": 11,
     "answer.temperature": 0.7,
+    "answer.seeds": 1,
     "answer.min_p": 0.05,
     "answer.top_p": 0.9,
     "answer.max_tokens": 160,
@@ -169,7 +170,7 @@ def test_a_request_has_the_messages_of_its_conversation_and_explicit_sampling() 
 
 def said(question: dict, *words: str) -> dict:
     """A conversation of tuned's in which the visitor said these words."""
-    return {"arm": "tuned", **question, "said": list(words), "answers": [Answer(" Aye. ", "stop", 9, 3), Answer("And", "length", 20, 1)]}
+    return {"arm": "tuned", "sample": 1, **question, "said": list(words), "answers": [Answer(" Aye. ", "stop", 9, 3), Answer("And", "length", 20, 1)]}
 
 
 def test_each_turn_is_a_line_with_its_number_its_prompt_and_its_answer() -> None:

@@ -18,7 +18,14 @@ from tests.common.stub_endpoint import Endpoint, Reply, completion
 CARDS = {"holmes": {"name": "Sherlock Holmes"}, "silver": {"name": "Long John Silver", "nickname": "Silver"}}
 SITUATION = {"id": "talk-1", "situation": "hostile", "visitor": "You hate {{char}}.", "prompts": ["Bah!", "Boo!", "Pah!"]}
 VISITOR = {"answer.visitor.base_url": None, "answer.visitor.api_key_env": "TALKS_TEST_KEY", "answer.visitor.model": None}
-PARAMETERS = {"answer.temperature": 0.7, "answer.min_p": 0.05, "answer.top_p": 0.9, "answer.max_tokens": 160, "answer.concurrency": 8} | VISITOR
+PARAMETERS = {
+    "answer.temperature": 0.7,
+    "answer.seeds": 1,
+    "answer.min_p": 0.05,
+    "answer.top_p": 0.9,
+    "answer.max_tokens": 160,
+    "answer.concurrency": 8,
+} | VISITOR
 PLAIN = {"set": "evaluation", "id": "eval-1", "kind": "cases", "character": "holmes", "prompts": ["Who?"]}
 
 

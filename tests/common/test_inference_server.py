@@ -121,7 +121,7 @@ def test_a_free_port_can_be_bound_and_is_none_that_somebody_listens_on() -> None
 
 
 def test_every_core_that_this_process_may_use_is_bound_on_a_cpu() -> None:
-    cores = {int(core) for core in inference_server.cpu_settings()["VLLM_CPU_OMP_THREADS_BIND"].split(",")}
+    cores = {int(core) for core in inference_server.cpu_settings(2)["VLLM_CPU_OMP_THREADS_BIND"].split(",")}
     assert cores == os.sched_getaffinity(0)
 
 

@@ -127,6 +127,7 @@ def records() -> dict[str, list[dict]]:
             losses.append(loss(arm, "validation", f"v{n}", nats, 10))
     return {
         "data/answers/answers.jsonl": answers,
+        "data/answers/samples.jsonl": [],
         "data/answers/talks.jsonl": talks,
         "data/answers/plain.jsonl": plainly(10, 4, PLAIN),
         "data/answers/losses.jsonl": losses,
@@ -185,6 +186,7 @@ def as_shipped() -> dict[str, list[dict]]:
     losses += [loss(arm, "validation", f"v{n}", 400.0 - 20 * place, 100) for n in range(18) for place, arm in enumerate(ARMS)]
     return {
         "data/answers/answers.jsonl": answers,
+        "data/answers/samples.jsonl": [],
         "data/answers/talks.jsonl": [line for arm in ARMS for n in range(5) for line in talk(arm, n, *islice(lines[arm], 6))],
         "data/answers/plain.jsonl": plainly(50, 49, plain),
         "data/answers/losses.jsonl": losses,

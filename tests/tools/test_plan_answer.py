@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.answer.__main__ import ARMS, MODELS, answer_plainly, ask_whom, converse, telling
+from stages.answer.__main__ import ARMS, MODELS, again, answer_plainly, ask_whom, converse, telling
 from stages.answer.served import Served
 from stages.common import characters, plain_questions
 from stages.common.files import write_json
@@ -51,8 +51,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_planned_is_what_the_stage_sends(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(project)
-    params, cards, count = {**load("answer"), "answer.limit": 4, "answer.talks": 5}, characters.read_all(), Count(Context("models/base", 1 << 20))
-    asked, told, plainly = ask_whom(cards, params), telling(cards, "the visitor"), plain_questions.read()[:3]
+    params, cards, count = (
+        {**load("answer"), "answer.limit": 4, "answer.talks": 5, "answer.seeds": 2},
+        characters.read_all(),
+        Count(Context("models/base", 1 << 20)),
+    )
+    asked, told, plainly = again(ask_whom(cards, params), 2), telling(cards, "the visitor"), plain_questions.read()[:3]
     length = count.words(SAID)
     lengths = Lengths({(arm, group): (length, length) for arm in ARMS for group in ("evaluation", "redteam", "world", "talk", "plain")}, "a test")
     plan = planned(asked, told, plainly, params, count, lengths, 1000)
@@ -75,7 +79,7 @@ def test_a_visitor_elsewhere_is_no_request_to_the_server_here(project: Path, mon
     monkeypatch.chdir(project)
     params = {**load("answer"), "answer.limit": 4, "answer.talks": 5, "answer.visitor.base_url": "http://127.0.0.1:9/v1", "answer.visitor.model": "gpt-4.1"}
     cards = characters.read_all()
-    plan = planned(ask_whom(cards, params), telling(cards, "you"), [], params, Count(Context("models/base", 1 << 20)), Lengths({}, "a test"), 1000)
+    plan = planned(again(ask_whom(cards, params), 1), telling(cards, "you"), [], params, Count(Context("models/base", 1 << 20)), Lengths({}, "a test"), 1000)
     assert plan.elsewhere.requests == 5 * 5 * 3 and plan.elsewhere.completion_tokens == 5 * 5 * 3 * 34
 
 

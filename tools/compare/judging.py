@@ -65,7 +65,12 @@ def unranked(a: Side, b: Side) -> list[tuple[str, str, float | None, float | Non
         mine, theirs = a.metrics.get(file, {}), b.metrics.get(file, {})
         for metric in dict.fromkeys([*mine, *theirs]):
             both = metric in mine and metric in theirs
-            if not metric.endswith(ENDS) and mine.get(metric) != theirs.get(metric) and not (both and direction(file, metric)):
+            if (
+                not metric.endswith(ENDS)
+                and not metric.startswith("sampling.")
+                and mine.get(metric) != theirs.get(metric)
+                and not (both and direction(file, metric))
+            ):
                 found.append((file, metric, mine.get(metric), theirs.get(metric)))
     return found
 

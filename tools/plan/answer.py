@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from stages.answer import visitor
-from stages.answer.__main__ import ARMS, MODELS, PLAIN, PLAIN_SAMPLING, SETS, SPLITS, ask_whom, most_tokens, telling
+from stages.answer.__main__ import ARMS, MODELS, PLAIN, PLAIN_SAMPLING, SETS, SPLITS, again, ask_whom, most_tokens, telling
 from stages.answer.conversations import Messages
 from stages.answer.own_words import SAMPLE
 from stages.answer.served import measured
@@ -106,7 +106,7 @@ def planned(
         rounds += [Round(model, len(plainly), questions, mean * len(plainly), longest)] if plainly else []
         said = sum(one.answer_tokens for one in of_model) / sum(arm == model for arm in ARMS.values())
         margins += 2 * SAMPLE * said / max(len(asked), 1)  # under either model
-    return Plan(Counter(question["set"] for question in asked), rounds, elsewhere, len(ARMS) * held_out + margins)
+    return Plan(Counter(question["set"] for question in asked if question["sample"] == 1), rounds, elsewhere, len(ARMS) * held_out + margins)
 
 
 def spoken_by(
@@ -195,7 +195,7 @@ def answer() -> None:
     plans = {}
     for name, changed in (("as in params.yaml", {}), ("every prompt", EVERYTHING)):
         values = {**params, **changed}
-        plans[name] = planned(ask_whom(cards, values), told, plain_questions.read(), values, count, lengths, held_out)
+        plans[name] = planned(again(ask_whom(cards, values), values["answer.seeds"]), told, plain_questions.read(), values, count, lengths, held_out)
     record = read_json(measured()) if measured().exists() else None
     rates = (record and answering_time.of_this_machine(record, wanted["base_model"], machine)) or answering_time.on_cpu(cpu_flags(), machine, model.weights)
     print(f"{wanted['base_model']}: {', '.join(ARMS)}, {params['answer.concurrency']} requests at once; {machine.name}\n")
