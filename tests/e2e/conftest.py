@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).resolve().parents[2]
 CUT = {
     "synthesize": {"chats": 4, "answer_tokens": 200},
-    "answer": {"limit": 6, "max_tokens": 24, "talks": 1},
+    "answer": {"limit": 6, "max_tokens": 24, "talks": 1, "seeds": 2},
     "evaluate": {"bootstrap": 500},
     "axolotl": {"max_steps": 3},
 }

@@ -113,6 +113,14 @@ def test_every_arm_answered_every_prompt_turn_by_turn(clone):
     assert {"prompted.margin", "tuned.margin"} < set(clone.json("metrics/answer.json"))
 
 
+def test_every_answer_was_drawn_twice_in_other_words_and_the_spread_is_told(clone):
+    first, second = (read_jsonl(clone.folder / f"data/answers/{name}.jsonl") for name in ("answers", "samples"))
+    assert [line["prompt"] for line in second] == [line["prompt"] for line in first] and {line["sample"] for line in second} == {2}
+    assert sum(a["answer"] != b["answer"] for a, b in zip(first, second, strict=True)) > len(first) / 2
+    figures = clone.json("metrics/evaluate.json")
+    assert figures["sampling.samples"] == 2 and figures["sampling.tuned.mean_words"] > 0
+
+
 def test_every_arm_held_the_same_conversation_with_a_visitor_of_its_own_and_its_rate_is_told(clone):
     talks = read_jsonl(clone.folder / "data/answers/talks.jsonl")
     assert [(line["arm"], line["turn"]) for line in talks] == [(arm, turn) for arm in ("base", "prompted", "tuned") for turn in range(1, 7)]
