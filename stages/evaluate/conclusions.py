@@ -11,10 +11,10 @@ from stages.evaluate.verdicts import FEW, MEASURES, Measure, Verdict
 from stages.evaluate.wording import level, listed
 
 
-def conclusions(found: Mapping[str, Verdict], bounds: Sequence[Bound], settings: Bootstrap) -> str:
-    """Both paragraphs."""
+def conclusions(found: Mapping[str, Verdict], opinions: Sequence[str], bounds: Sequence[Bound], settings: Bootstrap) -> str:
+    """Both paragraphs; `opinions` are sentences in HTML on what people and a judge prefer, or empty."""
     return (
-        f'<p class="lede">{in_words(found)}</p>'
+        f'<p class="lede">{" ".join(filter(None, [in_words(found), *opinions]))}</p>'
         f"<p>Better and worse mean that the {level(settings)} interval of the difference leaves out “no difference”; n is the number of chats, prompts, conversations, "
         f"questions or answers that it is taken over. That a difference is not shown is no proof that there is none.</p>{_gate(bounds)}"
     )

@@ -20,10 +20,10 @@ from stages.evaluate.knowing import knowing
 from stages.evaluate.memorisation import Copy
 from stages.evaluate.next_steps import next_steps
 from stages.evaluate.preferences import Preferences
-from stages.evaluate.preferring import preferring
+from stages.evaluate.preferring import people_say, preferring
 from stages.evaluate.redrawing import redrawing
 from stages.evaluate.redteam import Attack
-from stages.evaluate.reviewing import reviewing
+from stages.evaluate.reviewing import judge_says, reviewing
 from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.series import Length
 from stages.evaluate.sounding import sounding
@@ -65,7 +65,7 @@ def render(
 <header>
 <p class="kicker">Dramatis, evaluation of a trained adapter</p>
 <h1>{text(title)}: base, prompted and tuned</h1>
-{conclusions(found, bounds, settings)}
+{conclusions(found, [people_say(preferences, settings), judge_says(scores, judged, settings)], bounds, settings)}
 {_arms(scores)}
 </header>
 <main>

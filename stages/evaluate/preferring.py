@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from stages.common.html_page import counted, percent, text
+from stages.common.html_page import counted, number, percent, text
 from stages.evaluate.krippendorff import RELIABLE, TENTATIVE
 from stages.evaluate.preferences import Preferences, pair_name, verdict
 from stages.evaluate.rubric import ASPECTS, HIGHEST, LOWEST
 from stages.evaluate.scores import Bootstrap
 from stages.evaluate.sign_test import MOST, POWER
 from stages.evaluate.tables import SHARES, interval_rows
-from stages.evaluate.wording import arm_name, chip, fine, level, listed, signed, span
+from stages.evaluate.wording import arm_name, chance, chip, fine, level, listed, signed, span
 
 
 def preferring(preferences: Preferences, settings: Bootstrap) -> str:
@@ -22,6 +22,20 @@ def preferring(preferences: Preferences, settings: Bootstrap) -> str:
             f"<code>python -m tools.ratings import FILES</code>, and evaluate again.{left_out}</p></section>"
         )
     return f"{head}{_votes(preferences, settings)}{_aspects(preferences, settings)}{_agreement(preferences, settings)}{f'<p>{left_out}</p>' if left_out else ''}</section>"
+
+
+def people_say(preferences: Preferences, settings: Bootstrap) -> str:
+    """The outcome in a sentence; nothing where nobody's ratings are there."""
+    if not preferences.figures:
+        return ""
+    first, second = preferences.arms
+    count = f"(n\u00a0=\u00a0{number(preferences.figures['human.prompts'])})"
+    state = verdict(preferences, settings)
+    return (
+        f"People, blind, prefer {second if state == 'better' else first} {count}."
+        if state in ("better", "worse")
+        else f"Not enough people’s votes to tell whom they prefer {count}."
+    )
 
 
 def _left_out(preferences: Preferences) -> str:
@@ -52,7 +66,7 @@ def _votes(preferences: Preferences, settings: Bootstrap) -> str:
         "without knowing whose answer was whose. A tie, and both bad, count half.</p>"
         f'<div class="rows">{interval_rows({f"{second}.human_win_rate": rate}, (second,), "human_win_rate", SHARES, percent, f"{level(settings)} interval")}</div>'
         f"<p>{chip(state)} <strong>{told}</strong> {arm_name(second)} wins {counted(wins, 'prompt')}, {arm_name(first)} {losses}, and {ties} are undecided "
-        f"(exact sign test, p = {found[f'{pair}.human_p']:.4f}). {power} Both bad: {percent(found[f'{pair}.human_both_bad_rate'].value)} of votes.</p>"
+        f"(exact sign test, {chance(found[f'{pair}.human_p'])}). {power} Both bad: {percent(found[f'{pair}.human_both_bad_rate'].value)} of votes.</p>"
     )
 
 
@@ -68,7 +82,7 @@ def _aspects(preferences: Preferences, settings: Bootstrap) -> str:
         )
         rows.append(
             f'<tr><th scope="row">{text(label)}</th>{means}<td class="cell">{signed(change.value, 2)} <span class="soft">({span(change, lambda value: signed(value, 2))}; '
-            f"p = {p:.4f})</span> {chip(state)}</td></tr>"
+            f"{chance(p)})</span> {chip(state)}</td></tr>"
         )
     return (
         f'<table class="by-arm"><caption>The rubric, {LOWEST} to {HIGHEST}: means over all votes, and {second} minus {first}, with {level(settings)} intervals (bootstrap by prompt). '

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from statistics import fmean, stdev
+from statistics import stdev
 
 from stages.common.html_page import counted, percent, text
 from stages.evaluate import sampling
@@ -23,18 +23,18 @@ SHOWN: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def redrawing(samples: Sequence[Scores]) -> str:
-    """A table of SHOWN, one column a sample; nothing where there is one sample."""
+    """A table of SHOWN in every sample; nothing where there is one sample."""
     if len(samples) == 1:
         return ""
     found = sampling.values(samples)
     rows = []
     for name, (words, show) in SHOWN.items():
         if name in found:
-            cells = [*(show(value) for value in found[name]), show(fmean(found[name])), show(stdev(found[name])).lstrip("+")]
-            rows.append(f'<tr><th scope="row">{text(words)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>')
-    heads = "".join(f'<th scope="col">{head}</th>' for head in ("", *(f"sample {n}" for n in range(1, len(samples) + 1)), "mean", "standard deviation"))
+            drawn, deviation = ", ".join(map(show, found[name])), show(stdev(found[name])).lstrip("+")
+            rows.append(f'<tr><th scope="row">{text(words)}</th><td>{drawn}</td><td>{deviation}</td></tr>')
+    heads = "".join(f'<th scope="col">{head}</th>' for head in ("", "sample after sample", "standard deviation"))
     return (
         f"<section><h2>How much is chance of the draw</h2><p>Every answer was drawn {counted(len(samples), 'time')}, with the same weights and prompts. Everything else on this page is "
         "of sample 1; its intervals are of other prompts, and do not cover what moves here.</p>"
-        f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table></div></section>'
+        f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></section>"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stages.common.html_page import counted, percent, text
+from stages.common.html_page import counted, number, percent, text
 from stages.evaluate.inputs import ARMS
 from stages.evaluate.judged import LOSS, WIN, Comparison, Opinion
 from stages.evaluate.judging import OVERALL, PAIR
@@ -13,7 +13,7 @@ from stages.evaluate.scores import Bootstrap, Scores
 from stages.evaluate.tables import by_arm, interval_rows
 from stages.evaluate.transcripts import said as words_of
 from stages.evaluate.verdicts import FEW
-from stages.evaluate.wording import arm_name, chip, fine, level, listed, plain, signed, span
+from stages.evaluate.wording import arm_name, chance, chip, fine, level, listed, plain, signed, span
 
 LABELS = {aspect: label.lower() for aspect, (label, _) in ASPECTS.items()} | {"mean": "all five, mean"}
 QUOTED = 3  # comparisons that are quoted, of each kind
@@ -31,6 +31,16 @@ def reviewing(scores: Scores, judged: tuple[str, Opinion] | None, settings: Boot
         "A judge is a model too: <code>python -m tools.judge_check</code> holds it against people.</p>"
     )
     return f"{head}{_missing(said)}{_preference(scores, settings)}{_aspects(scores, settings)}{_quotes(said)}</section>"
+
+
+def judge_says(scores: Scores, judged: tuple[str, Opinion] | None, settings: Bootstrap) -> str:
+    """The outcome in a sentence; nothing where no judge was asked, or it compared nothing."""
+    rate = scores.get("tuned_vs_prompted.judge_win_rate")
+    if judged is None or rate is None:
+        return ""
+    state = _state(scores, "tuned_vs_prompted.judge_win_rate", scores["tuned_vs_prompted.judge_p"], settings)
+    told = {"better": "prefers tuned", "worse": "prefers prompted", "open": "shows no preference", "few": "compared too few to tell"}[state]
+    return f"The judge {text(judged[0])} {told} (n\u00a0=\u00a0{number(scores['judge.compared'])})."
 
 
 def aspect_states(scores: Scores, settings: Bootstrap) -> dict[str, str]:
@@ -95,7 +105,7 @@ def _preference(scores: Scores, settings: Bootstrap) -> str:
     few = f" Fewer than {FEW} pairs show nothing." if state == "few" else ""
     return (
         f"<p>{chip(state)} Tuned is preferred in {percent(rate.value)} of the comparisons with prompted, a tie counted half ({sure}: {span(rate, percent)}): "
-        f"{wins} won, {ties} tied, {losses} lost, n = {n} (exact sign test, p = {p:.4f}).{few}{aspects}</p>"
+        f"{wins} won, {ties} tied, {losses} lost, n = {n} (exact sign test, {chance(p)}).{few}{aspects}</p>"
         f"<p>{equal}{lengths}</p>{itself}"
     )
 
@@ -119,9 +129,9 @@ def _beside(scores: Scores, arm: str, name: str) -> str:
         change = scores[f"tuned_vs_prompted.judge_{name}"]
         told += f"; change {signed(change.value, 2)}, {span(change, lambda value: signed(value, 2))}"
         if (p := scores.get(f"tuned_vs_prompted.judge_{name}_p")) is not None:
-            told += f", p = {p:.4f}"
+            told += f", {chance(p)}"
         if (rate := scores.get(f"tuned_vs_prompted.judge_{name}_win_rate")) is not None:
-            told += f"; preferred {percent(rate.value)}, {span(rate, percent)}, p = {scores[f'tuned_vs_prompted.judge_{name}_win_p']:.4f}"
+            told += f"; preferred {percent(rate.value)}, {span(rate, percent)}, {chance(scores[f'tuned_vs_prompted.judge_{name}_win_p'])}"
     return f'<span class="soft">({told})</span>'
 
 

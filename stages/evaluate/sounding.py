@@ -12,7 +12,7 @@ from stages.evaluate.tables import by_arm, interval_rows, less_prompted
 from stages.evaluate.variety import REPEATED
 from stages.evaluate.verdicts import FEW, verdicts
 from stages.evaluate.voice import LEAST
-from stages.evaluate.wording import arm_name, chip, fine, level, points, signed, span
+from stages.evaluate.wording import arm_name, chance, chip, fine, level, points, signed, span
 
 VARIETY: Mapping[str, tuple[str, Callable[[float], str], Callable[[float], str]]] = {
     "distinct_1": ("different words", percent, points),
@@ -54,7 +54,7 @@ def _voice(scores: Scores, settings: Bootstrap) -> str:
         f"All arms with equally many words. Base is part of what all are measured against: its figure is a landmark and no more.{own}{others}</p>"
         f'<div class="rows">{interval_rows(scores, arms, "voice_delta", None, fine, f"{sure} interval")}</div>'
         f"<p>{chip(state)} Tuned lies {abs(difference.value):.2f} {'nearer' if difference.value < 0 else 'further off'} than prompted ({sure} interval of the difference: "
-        f"{span(difference, lambda value: signed(value, 2))}). Did it not matter which of the two gave an answer, tuned would come out as near {_often(p)} (p = {p:.4f}). {told}</p>"
+        f"{span(difference, lambda value: signed(value, 2))}). Did it not matter which of the two gave an answer, tuned would come out as near {_often(p)} ({chance(p)}). {told}</p>"
         f'<p class="soft">n = {counted(scores["voice.prompts"], "evaluation prompt")}, {counted(scores["voice.words"], "word")} of each arm; '
         f"{counted(settings.bootstrap, 'permutation')} of the answers.</p></section>"
     )

@@ -52,6 +52,11 @@ def signed(value: float, digits: int = 1) -> str:
     return shown if not float(shown) else ("\u2212" if value < 0 else "+") + shown
 
 
+def chance(p: float) -> str:
+    """A p-value with its sign, as HTML."""
+    return f"p = {p:.4f}" if p >= 0.00005 else "p &lt; 0.0001"
+
+
 def factor(value: float) -> str:
     return f"{value:.3f}"
 

@@ -85,12 +85,12 @@ def test_answers_that_are_the_same_show_no_difference_of_voice_though_every_perm
 def test_the_gate_is_told_in_a_line_that_opens_to_its_bounds() -> None:
     found = verdicts(WELL, 0.95)
     kept, failed = Bound("tuned.empty_rate", 0.0, max=0.02), Bound("tuned.<b>", 0.3, min=0.9)
-    told = conclusions(found, [kept], SETTINGS)
+    told = conclusions(found, [""], [kept], SETTINGS)
     assert "<b>The gate is open:</b> the one bound is kept." in told and '<details class="gate">' in told
-    closed = conclusions(found, [kept, failed], SETTINGS)
+    closed = conclusions(found, [""], [kept, failed], SETTINGS)
     assert "<b>The gate is closed:</b> 1 of 2 bounds is not kept." in closed and '<details class="gate" open>' in closed
     assert "<li><b>not kept</b>: tuned.&lt;b&gt; is 0.3; at least 0.9</li><li>kept: tuned.empty_rate" in closed
-    assert "The gate has no bounds" in conclusions(found, [], SETTINGS)
+    assert "The gate has no bounds" in conclusions(found, [""], [], SETTINGS)
 
 
 def seen(training: dict | None = None, **changed: object) -> list[str]:

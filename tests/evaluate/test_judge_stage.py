@@ -118,6 +118,7 @@ def test_answers_that_dvc_lock_names_are_fetched_before_anybody_pays_again(fair:
 def test_the_page_says_what_the_judge_says(fair: tuple) -> None:
     html = (fair[0] / PAGE).read_text(encoding="utf-8")
     loads_nothing(html)
+    assert "The judge stub-judge prefers tuned (n = 12)." in words_of(html.split("<header>")[1].split("</header>")[0])
     section = words_of(html.split("What a judge says")[1].split("</section>")[0])
     assert (
         "Tuned is preferred in 100 % of the comparisons with prompted, a tie counted half (95 % interval: 76 % to 100 %): 12 won, 0 tied, 0 lost, n = 12"

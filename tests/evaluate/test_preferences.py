@@ -98,9 +98,13 @@ def test_votes_that_say_too_little_are_told_so_with_the_number_that_it_would_tak
 
 
 def test_votes_that_say_enough_are_told_so_in_words() -> None:
-    assert "People prefer tuned." in words_of(preferring.preferring(compared(rating(KEY)).preferences, SETTINGS))
+    better = compared(rating(KEY)).preferences
+    told = words_of(preferring.preferring(better, SETTINGS))
+    assert "People prefer tuned." in told and "(exact sign test, p < 0.0001)" in told
+    assert preferring.people_say(better, SETTINGS) == "People, blind, prefer tuned (n\u00a0=\u00a060)."
     worse = compared(by_prompt(dict.fromkeys(range(60), "prompted"))).preferences
     assert verdict(worse, SETTINGS) == "worse" and "People prefer prompted." in words_of(preferring.preferring(worse, SETTINGS))
+    assert preferring.people_say(worse, SETTINGS).startswith("People, blind, prefer prompted ")
 
 
 def test_nine_votes_that_agree_are_too_few() -> None:
@@ -108,11 +112,12 @@ def test_nine_votes_that_agree_are_too_few() -> None:
     pairs = [said for item, said in zip(KEY["items"], few["ratings"], strict=True) if item["kind"] == "pair"]
     found = compared(few | {"ratings": pairs[:9]}).preferences
     assert found.figures["human.prompts"] == 9 and verdict(found, SETTINGS) == "open"
+    assert preferring.people_say(found, SETTINGS) == "Not enough people’s votes to tell whom they prefer (n\u00a0=\u00a09)."
 
 
 def test_without_a_rating_there_is_no_figure_and_the_page_says_how_to_get_one() -> None:
     none = compared().preferences
-    assert none.figures == {}
+    assert none.figures == {} and preferring.people_say(none, SETTINGS) == ""
     assert "Not measured" in preferring.preferring(none, SETTINGS) and "tools.ratings import" in preferring.preferring(none, SETTINGS)
 
 

@@ -64,7 +64,7 @@ def test_the_stage_tells_the_spread_and_leaves_the_figures_to_the_first_sample(t
     assert after["sampling.tuned_vs_prompted.in_character_rate"] == pytest.approx(stdev([4 / 12, 1 / 12, -2 / 12]), abs=1e-6)
     assert after["sampling.prompted.in_character_rate"] == 0 and "sampling.tuned.perplexity" not in after
     page, plain = ((folder / "reports/evaluation.html").read_text() for folder in (thrice, once))
-    assert "How much is chance of the draw" in page and "<td>75 %</td>" in page.replace("\u202f", " ").replace("\u00a0", " ")
+    assert "How much is chance of the draw" in page and "<td>100 %, 75 %, 50 %</td><td>25 %</td>" in page
     assert "How much is chance of the draw" not in plain
 
 
