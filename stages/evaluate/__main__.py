@@ -78,6 +78,8 @@ def main() -> None:
     content, rated = Path("data/answers/answers.jsonl").read_bytes(), ratings.read("data/ratings")
     comparison = people.compare(exchanges, content, rated, params["evaluate.ab.arms"], params["evaluate.ab.prompts"], settings)
     figures |= comparison.preferences.figures
+    for name, found in comparison.by_character.items():
+        each[name] |= found
     if model:
         figures |= judged.figures(opinion, settings) | judged.counts(opinion) | said.costs
         for name, own in each.items():

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from stages.evaluate import blind_page, blind_pairs, preferences, ratings
 from stages.evaluate.inputs import Exchange
-from stages.evaluate.preferences import Preferences
+from stages.evaluate.preferences import Figures, Preferences
 from stages.evaluate.scores import Bootstrap
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """reports/ab.html, reports/ab-key.json, and the votes of whoever has sent ratings back."""
+    """reports/ab.html, reports/ab-key.json, and what the votes of whoever has sent ratings back say, of all characters and of each that has some."""
 
     page: str
     key: dict
     preferences: Preferences
+    by_character: Mapping[str, Figures]
 
 
 def compare(
@@ -37,6 +38,10 @@ def compare(
     shown = blind_pairs.shown(items, answers, salt)
     meaning = blind_pairs.places(asked, salt)
     given = [ratings.votes(rating, meaning, path) for path, rating in rated if rating["answers"] == digest]
-    figures = preferences.figures(ratings.counted([vote for votes in given for vote in votes], pair), pair, settings)
+    counted = ratings.counted([vote for votes in given for vote in votes], pair)
+    figures = preferences.figures(counted, pair, settings)
+    each = {
+        name: preferences.figures([vote for vote in counted if vote.character == name], pair, settings) for name in sorted({vote.character for vote in counted})
+    }
     strange = sum(any(vote.arms != set(pair) for vote in votes) for votes in given)
-    return Comparison(blind_page.render(shown), blind_pairs.key(items, shown, salt), Preferences(pair, figures, len(rated) - len(given), strange))
+    return Comparison(blind_page.render(shown), blind_pairs.key(items, shown, salt), Preferences(pair, figures, len(rated) - len(given), strange), each)

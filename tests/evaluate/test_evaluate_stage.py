@@ -216,6 +216,8 @@ def test_ratings_of_these_answers_make_figures_and_those_of_another_runs_do_not(
     assert (metrics["human.votes"], metrics["human.prompts"], metrics["human.raters"]) == (24, 12, 2)
     assert metrics["tuned_vs_prompted.human_win_rate"] == 0.75 and metrics["tuned_vs_prompted.human_p"] == pytest.approx(2 / 2**12, abs=1e-6)
     assert metrics["tuned_vs_prompted.human_win_rate_lower"] < 0.75 < metrics["tuned_vs_prompted.human_win_rate_upper"]
+    own = {name.removeprefix("sherlock-holmes."): value for name, value in metrics.items() if name.startswith("sherlock-holmes.") and "human" in name}
+    assert own == {name: value for name, value in metrics.items() if "human" in name and not name.startswith("sherlock-holmes.")}
     assert "People prefer tuned." in (tmp_path / "reports/evaluation.html").read_text()
     before = json.loads(outputs["metrics/evaluate.json"])
     assert {name: value for name, value in metrics.items() if "human" not in name} == before

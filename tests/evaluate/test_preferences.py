@@ -107,6 +107,17 @@ def test_votes_that_say_enough_are_told_so_in_words() -> None:
     assert preferring.people_say(worse, SETTINGS).startswith("People, blind, prefer prompted ")
 
 
+def test_each_character_that_was_rated_has_the_figures_of_its_own_votes() -> None:
+    two = [exchange(number, "john-silver" if number % 3 else "sherlock-holmes") for number in range(60)]
+    key = page_of(two)[2]
+    said = rating(key)
+    found = people.compare(two, CONTENT, [(Path("data/ratings/a.json"), said)], ("prompted", "tuned"), 60, SETTINGS)
+    counts = {name: own["human.prompts"] for name, own in found.by_character.items()}
+    assert counts == {"john-silver": 40, "sherlock-holmes": 20}
+    assert all(own["tuned_vs_prompted.human_win_rate"].value == 1 for own in found.by_character.values())
+    assert compared().by_character == {}
+
+
 def test_nine_votes_that_agree_are_too_few() -> None:
     few = rating(KEY)
     pairs = [said for item, said in zip(KEY["items"], few["ratings"], strict=True) if item["kind"] == "pair"]
