@@ -7,9 +7,9 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from stages.common.files import write_json
+from stages.common.files import sha256, write_json
 
-WHOLE = "whole.json"  # written last: {file: bytes}. Without it, or with files of other sizes, a checkpoint is none
+WHOLE = "whole.json"  # written last: {file: [bytes, SHA-256]}. Without it, or with files of other sizes, a checkpoint is none
 
 
 def mark(folder: Path) -> None:
@@ -18,7 +18,7 @@ def mark(folder: Path) -> None:
     for path in files:
         with open(path, "rb") as file:
             os.fsync(file.fileno())
-    write_json(folder / WHOLE, {str(path.relative_to(folder)): path.stat().st_size for path in files})
+    write_json(folder / WHOLE, {str(path.relative_to(folder)): [path.stat().st_size, sha256(path)] for path in files})
 
 
 def whole(folder: Path) -> dict[int, Path]:
@@ -26,12 +26,20 @@ def whole(folder: Path) -> dict[int, Path]:
     found = {}
     for path in folder.glob("checkpoint-*"):
         try:
-            sizes = json.loads((path / WHOLE).read_text(encoding="utf-8"))
-            if all((path / name).stat().st_size == size for name, size in sizes.items()):
+            if all((path / name).stat().st_size == size for name, (size, _) in _written(path).items()):
                 found[int(path.name.partition("-")[2])] = path
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             continue
     return dict(sorted(found.items()))
+
+
+def damaged(checkpoint: Path) -> str | None:
+    """The first file of a whole checkpoint that is not what was written: a disk's fault, or somebody's. None where all is well."""
+    return next((name for name, (_, digest) in sorted(_written(checkpoint).items()) if sha256(checkpoint / name) != digest), None)
+
+
+def _written(checkpoint: Path) -> dict[str, tuple[int, str]]:
+    return json.loads((checkpoint / WHOLE).read_text(encoding="utf-8"))
 
 
 def best(losses: Mapping[int, float]) -> int | None:

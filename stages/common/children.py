@@ -18,14 +18,17 @@ from stages.common.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 
+_graces: list[float] = []  # seconds that each child of now has to end in
+
 
 def end_with_caller() -> None:
-    """Watch whoever runs this stage (DVC, or a shell between it and DVC); when it is killed, end our children and ourselves.
+    """Watch whoever runs this stage (DVC, or a shell between it and DVC); when it is gone, end our children and ourselves.
 
-    Called once at a stage's start. Also turns SIGTERM into an orderly exit and adopts orphans of a killed guard.
+    Called once at a stage's start. Also turns SIGTERM into an orderly exit and adopts orphans of a killed guard. A child has its own grace, whoever is gone:
+    a notice to a whole machine ends DVC at once, and a training that could still be saved is not to be lost by that.
     """
     guard.adopt_orphans()
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _leave)
     # DVC starts a stage through `sh -c`, which may stay in between: then its parent is the one to watch.
     caller = os.getppid()
     if _orphaned(caller):
@@ -38,10 +41,18 @@ def end_with_caller() -> None:
     def watch() -> None:
         while all(_birth(pid) == born for pid, born in births.items()):
             time.sleep(guard.POLL_SECONDS)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(max(_graces, default=0.0) + guard.GRACE_SECONDS)  # the main thread may hang where no signal reaches it
         guard.end_descendants(os.getpid())
         os._exit(137)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _leave(number: int, frame: object) -> None:
+    """An orderly exit, once: another SIGTERM does not cut short what the first one ends."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _stat(pid: int) -> list[str]:
@@ -104,6 +115,7 @@ def child(
         start_new_session=True,
         pass_fds=() if lock is None else (lock,),
     )
+    _graces.append(grace)
     try:
         yield process
     finally:
@@ -116,6 +128,7 @@ def child(
                 process.wait()
         if process.returncode < 0:
             guard.end_descendants(os.getpid(), grace=0)  # a guard that was itself killed leaves its tree to us
+        _graces.remove(grace)
 
 
 def last_lines(path: Path, count: int = 25) -> str:

@@ -77,8 +77,13 @@ def train(scratch: Path, rendered: Callable[[str, str], dict], processes: Launch
 
 
 def newest(scratch: Path) -> Path | None:
-    """The checkpoint to go on from; None where there is none. What a kill left of others is removed."""
-    whole = list(checkpoints.whole(scratch).values())
+    """The checkpoint to go on from; None where there is none. What a kill left of others is removed, and one that is damaged."""
+    whole = []
+    for path in checkpoints.whole(scratch).values():
+        if name := checkpoints.damaged(path):
+            print(f"train: {path / name} is not what was written: step {path.name.partition('-')[2]} is not gone on from", flush=True)
+        else:
+            whole.append(path)
     for path in scratch.glob("checkpoint-*"):
         if path not in whole:
             shutil.rmtree(path)

@@ -21,6 +21,16 @@ MEMORY = re.compile(r"can't allocate memory: you tried to allocate (\d+) bytes|^
 WEIGHTS = re.compile(r"(?:SafetensorError|safetensors_rust\.SafetensorError): (.*)")
 
 
+# A launcher's own error says no more than that its worker had one.
+ERROR = re.compile(r"^(?:\[rank\d+\]: )?((?:\w+\.)*\w*(?:Error|Exception): .+)$", re.MULTILINE)
+LAUNCHERS = ("CalledProcessError", "ChildFailedError")
+
+
+def last_error(said: str) -> str | None:
+    """The last exception of a log, in one line; None where there is none but a launcher's."""
+    return next((line for line in reversed(ERROR.findall(said)) if line.partition(":")[0].rpartition(".")[2] not in LAUNCHERS), None)
+
+
 def cause(status: int, said: str, free: int, used: int, hosts: int = 1) -> str | None:
     """One sentence on why a child died, or None where nothing known is to be seen.
 

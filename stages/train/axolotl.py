@@ -74,7 +74,8 @@ def train(config: Path, scratch: Path, launch: Launch, lock: int | None, signs: 
         raise UserError(read_json(stopped)["reason"])
     # Axolotl saves and exits 0 on Ctrl-C: only the plugin's mark, written last, says that training reached its end.
     if process.returncode != 0 or not (scratch / "finished.json").exists():
-        said = autopsy.cause(process.returncode, children.last_lines(log, 200), shutil.disk_usage(scratch).free, used, launch.hosts)
+        words = children.last_lines(log, 200)
+        said = autopsy.cause(process.returncode, words, shutil.disk_usage(scratch).free, used, launch.hosts) or autopsy.last_error(words)
         if said is None:
             raise UserError(f"training did not finish (exit status {process.returncode}). The end of {log}:\n{children.last_lines(log)}")
         last = max(checkpoints.whole(scratch), default=0)

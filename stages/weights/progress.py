@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -36,6 +37,9 @@ class Progress(TrainerCallback):
         }
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
+            if "eval_loss" in values:  # by these the best checkpoint is chosen, after a power cut too
+                file.flush()
+                os.fsync(file.fileno())
 
     def on_train_begin(self, args, state, control, **kwargs):
         if state.global_step:

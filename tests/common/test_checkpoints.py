@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.common.checkpoints import WHOLE, best, mark, whole
+from stages.common.checkpoints import WHOLE, best, damaged, mark, whole
 
 
 def checkpoint(folder: Path, step: int) -> Path:
@@ -32,6 +32,19 @@ def test_without_its_mark_or_with_a_file_of_another_size_it_is_none(tmp_path: Pa
     (tmp_path / "checkpoint-3" / "inside" / "optimizer.bin").unlink()
     (tmp_path / "checkpoint-4" / WHOLE).write_text("{")
     assert list(whole(tmp_path)) == [5]
+
+
+def test_a_file_of_the_same_size_and_other_bytes_is_damage(tmp_path: Path) -> None:
+    mark(path := checkpoint(tmp_path, 3))
+    assert damaged(path) is None
+    (path / "inside" / "optimizer.bin").write_text("MOMENTS")
+    assert list(whole(tmp_path)) == [3] and damaged(path) == "inside/optimizer.bin"
+
+
+def test_a_mark_of_another_version_is_none(tmp_path: Path) -> None:
+    mark(path := checkpoint(tmp_path, 3))
+    (path / WHOLE).write_text('{"adapter.bin": 21}')
+    assert whole(tmp_path) == {}
 
 
 def test_a_folder_of_another_name_is_none(tmp_path: Path) -> None:

@@ -363,8 +363,15 @@ def test_a_command_that_was_ended_never_looks_like_one_that_ended_well(tree: Cal
 
 
 @pytest.mark.parametrize(("grace", "saved"), [("grace=30", True), ("", False)], ids=["time to end", "no time"])
-def test_with_time_to_end_a_launcher_does_not_leave_its_worker_at_sigterm(tmp_path: Path, grace: str, saved: bool) -> None:
-    """As accelerate and a training process that saves when it is told to stop: longer than the usual grace."""
+@pytest.mark.parametrize(
+    ("line", "who", "number"),
+    [(None, "stage", signal.SIGTERM), (EXEC, "session", signal.SIGTERM), (STAYS, "session", signal.SIGTERM), (STAYS, "caller", signal.SIGKILL)],
+    ids=["the stage", "a whole machine", "a whole machine, a shell between", "the caller killed"],
+)
+def test_with_time_to_end_a_launcher_does_not_leave_its_worker_at_sigterm(
+    tmp_path: Path, grace: str, saved: bool, line: str | None, who: str, number: int
+) -> None:
+    """As accelerate and a training process that saves when it is told to stop: longer than the usual grace. DVC, told to stop too, is gone at once."""
     (tmp_path / "worker.py").write_text(
         "import signal, sys, time\nfrom pathlib import Path\n"
         "def stop(*_):\n    time.sleep(6)\n    Path('saved').touch()\n    sys.exit(3)\n"
@@ -373,12 +380,12 @@ def test_with_time_to_end_a_launcher_does_not_leave_its_worker_at_sigterm(tmp_pa
     (tmp_path / "launcher.py").write_text("import subprocess, sys\nsys.exit(subprocess.run([sys.executable, 'worker.py']).returncode)\n")
     body = f"""with children.child([sys.executable, 'launcher.py'], dict(os.environ), {grace}) as process:
         process.wait()"""
-    tree = Tree(tmp_path, body).start()
+    tree = Tree(tmp_path, body).start(*([sys.executable, "caller.py", line.format(python=sys.executable)] if line else []))
     try:
         wait_for((tmp_path / "ready").exists)
-        tree.process.send_signal(signal.SIGTERM)
-        assert tree.process.wait(40) == 143
+        tree.hit(who, number)
+        assert tree.process.wait(40) == (143 if line is None else -number)
+        wait_for(lambda: tree.mark not in living(), 40)
         assert (tmp_path / "saved").exists() == saved
-        assert tree.mark not in living()
     finally:
         tree.clear()

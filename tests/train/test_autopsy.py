@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stages.train.autopsy import cause
+from stages.train.autopsy import cause, last_error
 
 ROOM = 10 << 30
 TORCH = (
@@ -53,6 +53,13 @@ def test_want_of_memory_names_what_to_lower(told: str) -> None:
 @pytest.mark.parametrize("said", ["", "ValueError: something else", "loss 2.5, MemoryErrors: 0", "exitcode  : -15 (pid: 3)"])
 def test_of_another_death_nothing_is_made_up(status: int, said: str) -> None:
     assert cause(status, said, ROOM, 0) is None
+
+
+def test_the_last_exception_is_told_but_for_a_launchers() -> None:
+    trainer = "Traceback (most recent call last):\n  File ...\nValueError: adamw_torhc is not a valid OptimizerNames\n"
+    assert last_error(f"KeyError: 'x'\n{trainer}{ACCELERATE}\n") == "ValueError: adamw_torhc is not a valid OptimizerNames"
+    assert last_error(f"[rank1]: torch.cuda.CudaError: no device\n{TORCHRUN}\n") == "torch.cuda.CudaError: no device"
+    assert last_error(f"loss 2.5, MemoryErrors: 0\nwarning: an Error: is not one\n{ACCELERATE}") is None
 
 
 REPORT = """
