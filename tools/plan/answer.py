@@ -28,9 +28,10 @@ from stages.filter.context import Context
 from stages.train.__main__ import cpu_flags
 from tools.plan import answering_time
 from tools.plan.answering_time import Rates, Round
+from tools.plan.base_description import of_base
 from tools.plan.chat_lengths import chat_tokens
 from tools.plan.machine import here
-from tools.plan.train import existing, minutes, of_base, table
+from tools.plan.train import existing, minutes, table
 
 PLAIN_TOKENS = 4.0  # of an answer to a plain question, where none was given yet
 LINE = 0.85  # of visitor.TOKENS that the visitor's model takes, as the base did; what is then said is counted as long as the file's line
@@ -186,7 +187,7 @@ def figures(plans: Mapping[str, Plan], rates: Rates | None, concurrency: int) ->
 def answer() -> None:
     """Print the plan of answer, as params.yaml has it and with all prompts."""
     params, wanted = load("answer"), load("base")
-    model, context = of_base(wanted["base_model"], 1 << 20)
+    model, context = of_base(wanted["base_model"], wanted["base_model_revision"], 1 << 20)
     machine, cards = here(), characters.read_all()
     splits = {name: chats.read(existing(path)) for name, path in SPLITS.items()}
     held_out = sum(chat.said.bit_count() for some in splits.values() for chat in chat_tokens(some, context))

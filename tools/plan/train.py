@@ -11,18 +11,17 @@ from typing import Any
 
 from stages.common import chats as records
 from stages.common.errors import UserError
-from stages.common.files import read_json
 from stages.common.params import load
-from stages.filter.context import Context
 from stages.train.__main__ import BASE, SPLITS, cpu_flags
 from stages.train.axolotl import has_flash_attention
 from stages.train.config import precision, render
 from stages.train.launch import launch
 from tools.plan import batches, cheaper, training_memory, training_time
+from tools.plan.base_description import of_base
 from tools.plan.batches import Batch, ChatTokens
 from tools.plan.chat_lengths import chat_tokens
 from tools.plan.machine import Machine, here, imagined
-from tools.plan.model_shape import Shape, shape
+from tools.plan.model_shape import Shape
 from tools.plan.training_memory import Memory, Run
 from tools.plan.training_time import Duration
 
@@ -166,7 +165,7 @@ def train(gib: float | None = None, gpus: int = 1, card: str = "GPU") -> None:
     Raises UserError for what train would refuse before it loads anything, and where it cannot fit, with the cheapest ways to make it fit.
     """
     params, wanted = load("train"), load("base")
-    model, context = of_base(wanted["base_model"], params["sequence_len"])
+    model, context = of_base(wanted["base_model"], wanted["base_model_revision"], params["sequence_len"])
     found = imagined(gib, gpus, card) if gib else here()
     started = launch(params, found.processes if found.gpu else 0, MEETING | os.environ)
     machine = replace(found, processes=started.world)
@@ -217,17 +216,6 @@ def remedy(model: Shape, config: Mapping[str, Any], machine: Machine, chats: Map
         return f"; with all that can be spared it would still take {gb(least)}: a smaller base_model or a larger machine is needed"
     told = [f"{' and '.join(map(str, some))} takes {gb(takes)}" for some, takes in found]
     return f"; the cheapest ways to make it fit: {'; '.join(told)}"
-
-
-def of_base(reference: str, limit: int) -> tuple[Shape, Context]:
-    """Shape and tokenizer of the base model in models/base. Raises UserError where it is not there, or another one is."""
-    manifest = read_json(existing(f"{BASE}/manifest.json"))
-    if manifest["reference"] != reference:
-        raise UserError(
-            f"models/base holds {manifest['reference']}, and base_model is {reference}, whose config.json and tokenizer are not here to plan by: "
-            "`dvc repro split` brings them, with the weights, and makes the splits"
-        )
-    return shape(read_json(existing(f"{BASE}/config.json"))), Context(BASE, limit)
 
 
 def existing(path: str) -> str:
