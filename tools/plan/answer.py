@@ -178,7 +178,7 @@ def figures(plans: Mapping[str, Plan], rates: Rates | None, concurrency: int) ->
     rows.append(row("answer tokens", *(f"{sum(one.answer_tokens for one in plan.rounds):,.0f}" for plan in some)))
     if rates:
         times = [answering_time.total(plan.rounds, plan.scored, rates, concurrency) for plan in some]
-        named = {"start": "the server starts", "base": "base, prompted", "adapter": "tuned", "losses": "losses"}
+        named = {"start": "the servers start", "base": "base, prompted", "adapter": "tuned", "losses": "losses"}
         rows += [row(f"  {label}", *(minutes(time[part]) for time in times)) for part, label in named.items()]
         rows.append(row("time", *(minutes(sum(time.values())) for time in times)))
     return table(rows)
