@@ -92,7 +92,10 @@ def test_shape_and_tokenizer_come_without_the_weights(hub: type[Hub], inside: bo
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda folder: (folder / "tokenizer.json").unlink(), f"{MODEL} at {COMMIT} has no tokenizer.json; expected config.json, tokenizer.json, tokenizer_config.json"),
+        (
+            lambda folder: (folder / "tokenizer.json").unlink(),
+            f"{MODEL} at {COMMIT} has no tokenizer.json; expected config.json, tokenizer.json, tokenizer_config.json",
+        ),
         (lambda folder: (folder / "chat_template.jinja").unlink(), "the model has no chat template; Dramatis trains instruct models only"),
     ],
 )
