@@ -78,6 +78,12 @@ def found(project: Path) -> dict:
 
 
 @pytest.mark.slow
+def test_into_a_pipe_that_nobody_reads_to_its_end_it_says_no_word_of_error(project: Path) -> None:
+    done = run(project, "bash", "-c", f"{sys.executable} -m tools.compare --json one two | head -c 1")
+    assert (done.stdout, done.stderr) == ("{", "")
+
+
+@pytest.mark.slow
 def test_tests_are_paired_by_conversation_and_by_chat_where_the_answers_are_in_the_cache(found: dict) -> None:
     assert found["unpaired"] is None
     attack = found["by name"]["tuned.redteam_break_rate"]

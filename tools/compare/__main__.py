@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -35,6 +36,7 @@ def main() -> None:
         seeds, ranges = noise.read()
         rows, others = judging.rows(a, b, found, seeds, ranges, settings.confidence), judging.unranked(a, b)
         changed = differing(a.params(), b.params())
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # piped into `head` it ends without a word, as other commands do
     if asked.json:
         keys = ("file", "metric", "a", "b")
         document = {"a": a.name, "b": b.name, "parameters": changed, "unpaired": unpaired, "noise_seeds": seeds, "metrics": [asdict(row) for row in rows]}
