@@ -1,0 +1,95 @@
+"""`python -m tools.publish merged|adapter [--force METRIC ...] [--tag VERSION]`: a model as others get it, in published/NAME.
+
+The folder has the model's files, a model card (README.md), training_data.jsonl with the hash of every training chat, and SHA256SUMS. Refused where the gate is
+closed (metrics/gate.json), but for bounds that are forced by their metrics' names, and where the model is not the one that was measured (`dvc status`).
+`--tag v1.0.0` registers the version of the commit as `gto register` does, a git tag, which `dvc get --rev` and `dvc artifacts get` know.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stages.common import characters, chats
+from stages.common.errors import UserError, run
+from stages.common.files import new_folder, read_json, sha256, write_jsonl, write_text
+from stages.common.params import read_yaml
+from stages.evaluate import gate
+from tools.publish.card import Model, model_card
+from tools.publish.provenance import manifest, sources
+
+NAMES = ("merged", "adapter")
+MEASURED = ("train", "answer", "evaluate", "merge")  # stages that must be as dvc.lock has them, or the figures are another model's
+SUMS = "SHA256SUMS"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("name", choices=NAMES)
+    parser.add_argument("--force", action="append", default=[], metavar="METRIC", help="publish though this bound of the gate is not kept")
+    parser.add_argument("--tag", metavar="VERSION", help="v1.0.0: a git tag by which others take the model")
+    asked = parser.parse_args()
+    forced = gate.refuse(asked.force)
+    measured_here()
+    if asked.tag and (changed := said("git", "status", "--porcelain", "--untracked-files=no")):
+        raise UserError(f"uncommitted changes ({changed.splitlines()[0].split()[-1]}): commit first, for a version is a commit's")
+    folder = Path("published") / asked.name
+    written(asked.name, forced, folder)
+    print(f"{folder}: {len((folder / SUMS).read_text().splitlines())} files, {sum(path.stat().st_size for path in folder.iterdir()) / 1e6:,.0f} MB")
+    for bound in forced:
+        print(f"forced: {bound.told}")
+    if asked.tag:
+        print(said("gto", "register", asked.name, "--version", asked.tag).splitlines()[0])
+        print("`git push --tags` and `dvc push` hand it to others")
+
+
+def measured_here() -> None:
+    """Raise UserError where the model in the workspace is not the one that dvc.lock, and so metrics/, is about."""
+    found = json.loads(said("dvc", "status", "--json", *MEASURED))
+    if found:
+        raise UserError(f"{', '.join(sorted(found))}: not as in dvc.lock (`dvc status`): the figures are of another model. Run `dvc repro` first")
+
+
+def written(name: str, forced: Sequence[gate.Bound], folder: Path) -> None:
+    """The published folder: whole, or not there."""
+    params, source = read_yaml("params.yaml"), Path("models") / name
+    lines = manifest(chats.read("data/splits/train.jsonl"))
+    cards = characters.read_all()
+    taught = sorted({line["character"] for line in lines} & cards.keys())
+    model = Model(
+        name,
+        {cards[one]["name"]: characters.system_prompt(cards[one], params["curate"]["user"]) for one in taught},
+        read_json("models/base/manifest.json"),
+        params,
+        sources(lines),
+        read_json("metrics/evaluate.json"),
+        gate.read(),
+        forced,
+        said("git", "rev-parse", "HEAD"),
+    )
+    with new_folder(folder) as out:
+        for path in sorted(source.iterdir()):
+            if path.is_file():
+                shutil.copyfile(path, out / path.name)
+        write_text(out / "README.md", model_card(model))
+        write_jsonl(out / "training_data.jsonl", lines)
+        write_text(out / SUMS, "".join(f"{sha256(path)}  {path.name}\n" for path in sorted(out.iterdir()) if path.name != SUMS))
+
+
+def said(*command: str) -> str:
+    """What a command prints; `dvc` and `gto` are those beside the running Python. Raises UserError with its complaint where it fails."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"{' '.join(command[:3])}: {' '.join((done.stderr or done.stdout).split())[-300:]}")
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    run(main)
