@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stages.common import characters, chats, children, plain_questions, world_questions
 from stages.common.errors import run
-from stages.common.files import read_json, write_json, write_jsonl, write_text
+from stages.common.files import document, new_files, write_jsonl
 from stages.common.params import load
 from stages.evaluate import (
     ability,
@@ -48,9 +48,11 @@ def main() -> None:
     plain = inputs.read_plain("data/answers/plain.jsonl", asked_plainly)
     nats = inputs.read_losses("data/answers/losses.jsonl")
     test = inputs.losses(nats, "test", expected={chat["id"]: chat["character"] for chat in held_out})
-    validation = inputs.losses(nats, "validation")
+    validation, training = inputs.losses(nats, "validation"), inputs.read_training("metrics/train.json")
     model, ordinary = params["evaluate.judge.model"], [one for one in inputs.conversations(exchanges) if one[0].set == "evaluation"]
     said = judge_endpoint.judge(judging.questions(ordinary) if model else [], cards, params)
+    judge_endpoint.keep(said.answers)  # whatever comes: they are paid for
+    write_jsonl("data/judged/judgments.jsonl", [judgment.record for judgment in said.judgments])
     opinion = judged.opinion(ordinary, said.judgments)
 
     others = inputs.read_gold("data/gold", set(cards) - set(test.characters))
@@ -89,18 +91,7 @@ def main() -> None:
     metrics = scores.flat(figures, each)
     bounds = gate.judge(params["evaluate.gate"], metrics)
 
-    judge_endpoint.keep(said.answers)
-    write_jsonl("data/judged/judgments.jsonl", [judgment.record for judgment in said.judgments])
-    write_json("metrics/evaluate.json", metrics)
-    write_json("metrics/gate.json", gate.flat(bounds))
-    write_text("plots/evaluate/arms.csv", series.arms_csv(figures, each))
-    write_text("plots/evaluate/lengths.csv", series.lengths_csv(lengths))
-    write_text("plots/evaluate/redteam.csv", series.breaks_csv("category", attack.categories))
-    write_text("plots/evaluate/redteam_turns.csv", series.breaks_csv("turn", attack.turns))
-    write_text("plots/evaluate/talks.csv", series.talks_csv(talks.by_turn(talked, settings.confidence)))
-    write_text("plots/evaluate/world.csv", series.world_csv(figures))
     judgement = (model, opinion) if model else None
-    training = read_json("metrics/train.json")
     rendered = page.render(
         figures,
         each,
@@ -118,9 +109,28 @@ def main() -> None:
         samples,
         settings,
     )
-    write_text("reports/evaluation.html", rendered)
-    write_text("reports/ab.html", comparison.page)
-    write_json("reports/ab-key.json", comparison.key)
+    write_together(
+        {
+            "metrics/evaluate.json": document(metrics),
+            "metrics/gate.json": document(gate.flat(bounds)),
+            "plots/evaluate/arms.csv": series.arms_csv(figures, each).encode(),
+            "plots/evaluate/lengths.csv": series.lengths_csv(lengths).encode(),
+            "plots/evaluate/redteam.csv": series.breaks_csv("category", attack.categories).encode(),
+            "plots/evaluate/redteam_turns.csv": series.breaks_csv("turn", attack.turns).encode(),
+            "plots/evaluate/talks.csv": series.talks_csv(talks.by_turn(talked, settings.confidence)).encode(),
+            "plots/evaluate/world.csv": series.world_csv(figures).encode(),
+            "reports/evaluation.html": rendered.encode(),
+            "reports/ab.html": comparison.page.encode(),
+            "reports/ab-key.json": document(comparison.key),
+        }
+    )
+
+
+def write_together(contents: Mapping[str, bytes]) -> None:
+    """All files or none: figures of one run beside a page of another would be believed."""
+    with new_files(*contents) as files:
+        for file, content in zip(files, contents.values(), strict=True):
+            file.write(content)
 
 
 def apart(answered: Sequence[Exchange], questions: Sequence[dict]) -> tuple[list[Exchange], list[world.Row]]:

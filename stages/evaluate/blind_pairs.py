@@ -58,6 +58,12 @@ def in_order(answers: bytes) -> bytes:
     return b"\n".join(sorted(filter(None, answers.split(b"\n"))))
 
 
+def identified(answers: bytes) -> tuple[str, bytes]:
+    """(the SHA-256, in hex, by which ratings name the answers that they are of; the salt of the ids), of the bytes of answers.jsonl."""
+    ordered = in_order(answers)
+    return sha256(ordered).hexdigest(), salt_of(ordered)
+
+
 def salt_of(answers: bytes) -> bytes:
     """The salt of the ids."""
     return hmac.digest(b"dramatis: who said what", answers, "sha256")

@@ -39,7 +39,7 @@ class Bound:
 def judge(gate: Sequence[Mapping], figures: Mapping[str, float]) -> list[Bound]:
     """The bounds of `evaluate.gate` in their order with the values of `figures`, which are those of metrics/evaluate.json.
 
-    Raises UserError where a metric has no figure, with the nearest name that has one, and where it is bound twice.
+    Raises UserError where a metric has no figure, with the nearest name that has one, where it is bound twice, and where no value could be within its bounds.
     """
     bounds: dict[str, Bound] = {}
     for bound in gate:
@@ -47,6 +47,8 @@ def judge(gate: Sequence[Mapping], figures: Mapping[str, float]) -> list[Bound]:
         if name not in figures:
             near = get_close_matches(name, figures, n=1, cutoff=0.0)
             raise UserError(f"params.yaml: evaluate.gate: no metric {name} in this evaluation; the nearest name is {near[0]}")
+        if bound.get("min") is not None and bound.get("max") is not None and bound["min"] > bound["max"]:
+            raise UserError(f"params.yaml: evaluate.gate: {name} is to be at least {bound['min']:g} and at most {bound['max']:g}; no value is both")
         if name in bounds:
             raise UserError(f"params.yaml: evaluate.gate: {name} stands there twice; expected one bound, with min and max where it has both")
         bounds[name] = Bound(value=figures[name], **bound)

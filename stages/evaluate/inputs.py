@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from stages.common.chats import spoken, words
 from stages.common.errors import UserError
-from stages.common.files import read_lines
+from stages.common.files import read_json, read_lines
 from stages.common.schemas import fits
 from stages.evaluate.marks import Mark, marks
 
@@ -23,6 +23,10 @@ SETS = ("evaluation", "redteam")  # of conversations that everybody is led into
 WORLD = "world"  # the set of questions about a book, which a character of one's own need not have
 PLAIN = ("base", "tuned")  # whom the plain questions were put to
 SPLITS = ("validation", "test")
+
+TOLD = ("chats", "loss", "eval_loss")  # of a training
+
+MOST_NATS = 100  # of a token: a model that puts the same probability on each of 100,000 has 11.5
 
 _ANSWER: dict[str, tuple[str, ...] | type] = {
     "arm": ARMS, "set": (*SETS, WORLD), "id": str, "kind": str, "character": str, "turn": int, "prompt": str, "answer": str, "finish": ("stop", "length"),
@@ -115,7 +119,11 @@ def read_samples(path: str | Path, first: Sequence[Exchange], names: Mapping[str
     found: dict[int, list[dict]] = {}
     for record in checked_lines(path, _SAMPLE):
         found.setdefault(record["sample"], []).append(record)
-    later = [exchanges(found[sample], names) for sample in sorted(found)]
+    if sorted(found) != list(range(2, len(found) + 2)):
+        raise UserError(
+            f"{path}: found the samples {', '.join(map(str, sorted(found)))}; expected 2, 3 and so on, for the first is answers.jsonl; run the answer stage again"
+        )
+    later = [exchanges(found[sample], names, path) for sample in sorted(found)]
     for sample, own in zip(sorted(found), later, strict=True):
         if [one.asked for one in own] != [one.asked for one in first]:
             raise UserError(f"{path}: sample {sample} has other prompts than data/answers/answers.jsonl; run the answer stage again")
@@ -154,13 +162,27 @@ def read_gold(folder: str | Path, characters: Iterable[str]) -> dict[str, list[l
     return found
 
 
+def read_training(path: str | Path) -> dict[str, float]:
+    """metrics/train.json. Raises UserError where what the page tells of it is not there."""
+    found = read_json(path)
+    for name in TOLD:
+        value = found.get(name) if isinstance(found, dict) else None
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise UserError(
+                f"{path}: {name} is {json.dumps(value)[:40]}; expected a number, as the train stage writes it: `dvc repro train`, or `git checkout {path}`"
+            )
+    return found
+
+
 def read_losses(path: str | Path) -> list[dict]:
     """The lines of losses.jsonl. Raises UserError with file and line where one is not what the answer stage promises."""
     records = []
     for number, value in read_lines(path):
         record = _checked(path, number, value, _LOSS)
-        if not isfinite(record["nll"]) or record["nll"] < 0 or record["tokens"] < 1:
-            raise UserError(f"{path}:{number}: nll {record['nll']} over {record['tokens']} tokens; expected a finite nll of at least 0 over at least 1 token")
+        if record["tokens"] < 1 or not 0 <= record["nll"] <= MOST_NATS * record["tokens"]:
+            raise UserError(
+                f"{path}:{number}: nll {record['nll']} over {record['tokens']} tokens; expected at least 1 token, and at least 0 and at most {MOST_NATS} nats for each"
+            )
         records.append(record)
     return records
 
@@ -186,8 +208,10 @@ def _checked(path: str | Path, number: int, value: Any, fields: dict[str, tuple[
     return value
 
 
-def exchanges(records: Iterable[dict], names: Mapping[str, str]) -> list[Exchange]:
+def exchanges(records: Iterable[dict], names: Mapping[str, str], path: str | Path = "data/answers/answers.jsonl") -> list[Exchange]:
     """The answers put together by prompt, character and turn, ordered by set, kind, id, character and turn; `names` gives each character's name by file name.
+
+    `path` is the file that they come from, for messages.
 
     Raises UserError where an arm lacks a prompt or has it twice, where the arms were asked different things, where a turn of a
     conversation is missing or of another kind, where a character has no card, or where a whole set of SETS is missing.
@@ -197,31 +221,31 @@ def exchanges(records: Iterable[dict], names: Mapping[str, str]) -> list[Exchang
         key = (record["set"], record["id"], record["character"], record["turn"])
         arms = by_prompt.setdefault(key, {})
         if record["arm"] in arms:
-            raise UserError(f"answers: {record['arm']} answers {_asked(*key)} twice; expected one answer each")
+            raise UserError(f"{path}: {record['arm']} answers {_asked(*key)} twice; expected one answer each")
         arms[record["arm"]] = record
     result = []
     for key, arms in by_prompt.items():
         group, place, character, turn = key
         if missing := [arm for arm in ARMS if arm not in arms]:
-            raise UserError(f"answers: {_asked(*key)} has no answer by {', '.join(missing)}; all arms must answer the same prompts: run the answer stage again")
+            raise UserError(f"{path}: {_asked(*key)} has no answer by {', '.join(missing)}; all arms must answer the same prompts: run the answer stage again")
         told = [tuple(arms[arm][name] for name in ("kind", "prompt")) for arm in ARMS]
         if len(set(told)) > 1:
-            raise UserError(f"answers: {_asked(*key)} is not the same for all arms: {' and '.join(map(str, told))}; run the answer stage again")
+            raise UserError(f"{path}: {_asked(*key)} is not the same for all arms: {' and '.join(map(str, told))}; run the answer stage again")
         kind, prompt = told[0]
         if character not in names:
-            raise UserError(f"answers: {group} prompt {place} is for the character {character!r}; data/characters has {', '.join(sorted(names))}")
+            raise UserError(f"{path}: {group} prompt {place} is for the character {character!r}; data/characters has {', '.join(sorted(names))}")
         answers = {arm: answer_of(arms[arm], names[character]) for arm in ARMS}
         result.append(Exchange(group, kind, place, character, names[character], turn, prompt, answers))
     for group in SETS:
         if not any(exchange.set == group for exchange in result):
-            raise UserError(f"answers: no answer to a {group} prompt; expected at least one")
+            raise UserError(f"{path}: no answer to a {group} prompt; expected at least one")
     result.sort(key=lambda exchange: ((*SETS, WORLD).index(exchange.set), exchange.kind, exchange.id, exchange.character, exchange.turn))
     for conversation in conversations(result):
         turns = [exchange.turn for exchange in conversation]
         if turns != list(range(1, len(turns) + 1)):
             first = conversation[0]
             raise UserError(
-                f"answers: {first.set} prompt {first.id} to {first.character} has the turns {', '.join(map(str, turns))} of kind {first.kind!r}; "
+                f"{path}: {first.set} prompt {first.id} to {first.character} has the turns {', '.join(map(str, turns))} of kind {first.kind!r}; "
                 "expected all turns from 1, of one kind: run the answer stage again"
             )
     return result
@@ -251,30 +275,30 @@ def losses(records: Iterable[dict], split: str, expected: Mapping[str, str] | No
     for record in records:
         if record["split"] == split:
             if record["id"] in by_arm[record["arm"]]:
-                raise UserError(f"losses: {record['arm']} has {split} chat {record['id']} twice; expected one line each")
+                raise UserError(f"data/answers/losses.jsonl: {record['arm']} has {split} chat {record['id']} twice; expected one line each")
             by_arm[record["arm"]][record["id"]] = record
     covered = {"data/splits": set(expected)} if expected is not None else {}
     covered |= {arm: set(by_arm[arm]) for arm in ARMS}
     for one, other in ((a, b) for a in covered for b in covered):
         if lacking := sorted(covered[one] - covered[other]):
             raise UserError(
-                f"losses: {other} lacks {len(lacking)} {split} chats that {one} has, the first is {lacking[0]}; "
+                f"data/answers/losses.jsonl: {other} lacks {len(lacking)} {split} chats that {one} has, the first is {lacking[0]}; "
                 "all must cover the same chats: run the answer stage again"
             )
     ids = tuple(sorted(by_arm[ARMS[0]]))
     if not ids:
-        raise UserError(f"losses: no {split} chat; expected at least one")
+        raise UserError(f"data/answers/losses.jsonl: no {split} chat; expected at least one")
     for name in ids:
         counts = [by_arm[arm][name]["tokens"] for arm in ARMS]
         if len(set(counts)) > 1:
             raise UserError(
-                f"losses: {split} chat {name} has {', '.join(f'{count} tokens under {arm}' for arm, count in zip(ARMS, counts, strict=True))}; "
+                f"data/answers/losses.jsonl: {split} chat {name} has {', '.join(f'{count} tokens under {arm}' for arm, count in zip(ARMS, counts, strict=True))}; "
                 "all arms must use the same template and mask"
             )
         told = {arm: by_arm[arm][name]["character"] for arm in ARMS} | ({"data/splits": expected[name]} if expected is not None else {})
         if len(set(told.values())) > 1:
             who = ", ".join(f"{character} under {where}" for where, character in told.items())
-            raise UserError(f"losses: {split} chat {name} is of {who}; expected one character: run the answer stage again")
+            raise UserError(f"data/answers/losses.jsonl: {split} chat {name} is of {who}; expected one character: run the answer stage again")
     return Losses(
         ids,
         tuple(by_arm[ARMS[0]][name]["character"] for name in ids),

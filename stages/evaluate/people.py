@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 from stages.evaluate import blind_page, blind_pairs, preferences, ratings
@@ -31,11 +30,10 @@ def compare(
     Ratings that name other answers are not counted, nor are those of other arms. Raises UserError where one speaks of answers that were never shown.
     """
     first, second = arms
-    answers = blind_pairs.in_order(answers)
-    pair, salt, digest = (first, second), blind_pairs.salt_of(answers), sha256(answers).hexdigest()
+    pair, (digest, salt) = (first, second), blind_pairs.identified(answers)
     asked = [one for one in exchanges if one.set == "evaluation" and one.turn == 1]
     items = blind_pairs.items(asked, pair, count, settings.seed, salt)
-    shown = blind_pairs.shown(items, answers, salt)
+    shown = blind_pairs.shown(items, blind_pairs.in_order(answers), salt)
     meaning = blind_pairs.places(asked, salt)
     given = [ratings.votes(rating, meaning, path) for path, rating in rated if rating["answers"] == digest]
     counted = ratings.counted([vote for votes in given for vote in votes], pair)

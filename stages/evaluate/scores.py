@@ -101,7 +101,7 @@ def lengths(asked: Sequence[Conversation], gold: Sequence[Gold], settings: Boots
     gap, gaps = np.zeros(len(ARMS)), np.zeros((settings.bootstrap, len(ARMS)))
     for character, totals in answer_totals.items():
         if character not in gold_totals:
-            raise UserError(f"answers: {character} is asked and has no test chat; run the answer stage again")
+            raise UserError(f"data/answers/answers.jsonl: {character} is asked and has no test chat; run the answer stage again")
         said, own, drawn = answers[whose == character], replies[owners == character].sum(axis=0), gold_totals[character]
         share = len(said) / len(answers)
         gap += share * _further(said.mean(axis=0), own[0] / own[1])

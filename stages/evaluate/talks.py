@@ -50,20 +50,24 @@ def talks(records: Iterable[Mapping], names: Mapping[str, str]) -> list[Talk]:
     for record in records:
         turns = found.setdefault((record["id"], record["character"]), {}).setdefault(record["arm"], {})
         if record["turn"] in turns:
-            raise UserError(f"talks: {record['arm']} answers turn {record['turn']} of {record['id']} to {record['character']} twice; expected one answer each")
+            raise UserError(
+                f"data/answers/talks.jsonl: {record['arm']} answers turn {record['turn']} of {record['id']} to {record['character']} twice; expected one answer each"
+            )
         turns[record["turn"]] = record
     result = []
     for (place, character), arms in found.items():
         if character not in names:
-            raise UserError(f"talks: {place} is for the character {character!r}; data/characters has {', '.join(sorted(names))}")
+            raise UserError(f"data/answers/talks.jsonl: {place} is for the character {character!r}; data/characters has {', '.join(sorted(names))}")
         last = max(1, *(max(turns) for turns in arms.values()))
         for arm in ARMS:
             if missing := [turn for turn in range(1, last + 1) if turn not in arms.get(arm, {})]:
                 raise UserError(
-                    f"talks: {arm} has no turn {missing[0]} of {place} to {character}; all arms must hold the same conversations: run the answer stage again"
+                    f"data/answers/talks.jsonl: {arm} has no turn {missing[0]} of {place} to {character}; all arms must hold the same conversations: run the answer stage again"
                 )
         if len({(record["kind"], arms[arm][1]["prompt"]) for arm in ARMS for record in arms[arm].values()}) > 1:
-            raise UserError(f"talks: {place} to {character} is not of one situation with the same first words for all arms; run the answer stage again")
+            raise UserError(
+                f"data/answers/talks.jsonl: {place} to {character} is not of one situation with the same first words for all arms; run the answer stage again"
+            )
         turns = {arm: tuple(_turn(arms[arm][turn], names[character]) for turn in range(1, last + 1)) for arm in ARMS}
         result.append(Talk(place, arms[ARMS[0]][1]["kind"], character, names[character], turns))
     return sorted(result, key=lambda talk: (talk.kind, talk.id, talk.character))

@@ -58,7 +58,9 @@ def rows(exchanges: Iterable[Exchange], questions: Iterable[Mapping]) -> list[Ro
     for one in exchanges:
         question = known.get(one.id)
         if question is None or (question["character"], question["prompt"]) != (one.character, one.prompt):
-            raise UserError(f"answers: {one.character} was not asked {one.id} as data/prompts/world.jsonl has it now; run the answer stage again")
+            raise UserError(
+                f"data/answers/answers.jsonl: {one.character} was not asked {one.id} as data/prompts/world.jsonl has it now; run the answer stage again"
+            )
         found.append(row(question, {arm: answer.text for arm, answer in one.answers.items()}, one.name))
     return found
 

@@ -281,7 +281,7 @@ def test_each_characters_words_are_held_against_the_characters_own_gold() -> Non
 
 def test_answers_of_a_character_without_a_test_chat_are_refused() -> None:
     records = [answer(arm, group, 1, "Well.", character="john-silver") for group in ("evaluation", "redteam") for arm in ARMS]
-    with pytest.raises(UserError, match="answers: john-silver is asked and has no test chat"):
+    with pytest.raises(UserError, match="answers.jsonl: john-silver is asked and has no test chat"):
         scores.lengths(inputs.conversations(inputs.exchanges(records, NAMES)), [scores.Gold("sherlock-holmes", (9,))], SETTINGS)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import time
 from pathlib import Path
 
@@ -262,7 +263,10 @@ def test_a_question_about_the_world_that_was_asked_otherwise_is_one_sentence(tmp
     files["data/prompts/world.jsonl"] = [files["data/prompts/world.jsonl"][0] | change, *files["data/prompts/world.jsonl"][1:]]
     run = evaluate(lay_out(tmp_path, files))
     assert run.returncode == 1
-    assert run.stderr == "error: answers: sherlock-holmes was not asked world-0 as data/prompts/world.jsonl has it now; run the answer stage again\n"
+    assert (
+        run.stderr
+        == "error: data/answers/answers.jsonl: sherlock-holmes was not asked world-0 as data/prompts/world.jsonl has it now; run the answer stage again\n"
+    )
     assert not written(tmp_path)
 
 
@@ -392,3 +396,37 @@ def test_a_file_that_ends_in_the_middle_of_a_line_gets_one_sentence_and_nothing_
     assert run.stderr.startswith("error: data/answers/losses.jsonl:48: not JSON: ")
     assert len(run.stderr.splitlines()) == 1
     assert not written(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("training", "found"), [({}, "eval_loss|chats is null"), ([], "chats is null"), ({"chats": 3, "loss": 2.0, "eval_loss": "x"}, 'eval_loss is "x"')]
+)
+def test_a_training_without_its_figures_is_one_sentence_and_what_was_written_stays(
+    tmp_path: Path, outputs: dict[str, bytes], training: object, found: str
+) -> None:
+    assert outputs_of(tmp_path, records()) == outputs
+    (tmp_path / "metrics/train.json").write_text(json.dumps(training))
+    run = evaluate(tmp_path)
+    assert (run.returncode, run.stderr.count("\n")) == (1, 1) and re.search(f"metrics/train.json: ({found}); expected a number", run.stderr), run.stderr
+    assert written(tmp_path) == outputs
+
+
+def test_where_one_file_cannot_be_written_none_is_of_another_run(tmp_path: Path, outputs: dict[str, bytes]) -> None:
+    files = records()
+    assert outputs_of(tmp_path, files) == outputs
+    (tmp_path / "reports/ab-key.json").unlink()
+    (tmp_path / "reports/ab-key.json").mkdir()  # a folder in its place: the last of all files
+    (tmp_path / "reports/ab-key.json/kept").touch()
+    files["data/answers/answers.jsonl"][0]["answer"] += " Ha!"
+    run = evaluate(lay_out(tmp_path, files))
+    assert run.returncode == 1 and "Traceback" not in run.stderr
+    left = written(tmp_path)
+    assert all(left.get(name, content) == content for name, content in outputs.items() if name != "reports/ab-key.json")
+
+
+@pytest.mark.parametrize("nll", [5e6, 1e308, 10**400, -1.0, float("nan"), float("inf")])
+def test_nats_that_no_model_can_have_are_one_sentence_with_file_and_line(tmp_path: Path, nll: float) -> None:
+    files = records()
+    files["data/answers/losses.jsonl"][2]["nll"] = nll
+    run = evaluate(lay_out(tmp_path, files))
+    assert (run.returncode, run.stderr.count("\n")) == (1, 1) and "data/answers/losses.jsonl:3: " in run.stderr, run.stderr

@@ -38,6 +38,10 @@ def test_a_bound_says_what_was_found_and_what_was_asked() -> None:
         ),
         ([{"metric": "empty", "max": 1}], "no metric empty in this evaluation; the nearest name is tuned.empty_rate"),
         ([GATE[0], {"metric": "tuned.redteam_break_rate", "min": 0}], "tuned.redteam_break_rate stands there twice; expected one bound, with min and max"),
+        (
+            [{"metric": "tuned.redteam_break_rate", "min": 0.5, "max": 0.1}],
+            "tuned.redteam_break_rate is to be at least 0.5 and at most 0.1; no value is both",
+        ),
     ],
 )
 def test_a_name_that_is_no_metric_is_refused_with_the_nearest_and_so_is_one_bound_twice(gate: list[dict], sentence: str) -> None:

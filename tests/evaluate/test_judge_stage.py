@@ -110,6 +110,8 @@ def test_a_second_run_and_another_machine_ask_nothing_and_write_the_same(fair: t
 
 def test_answers_that_dvc_lock_names_are_fetched_before_anybody_pays_again(fair: tuple, tmp_path: Path) -> None:
     folder = shutil.copytree(fair[0], tmp_path / "clone", ignore=shutil.ignore_patterns("judged", "state", "metrics", "reports"))
+    (folder / "metrics").mkdir()
+    shutil.copy(fair[0] / "metrics/train.json", folder / "metrics")
     (folder / "dvc.lock").write_text(json.dumps({"stages": {"evaluate": {"outs": [{"path": ANSWERS, "size": 9000}]}}}))
     said = one_sentence(folder)
     assert f"dvc.lock names answers that were paid for on another machine: `dvc pull {ANSWERS}` brings them" in said

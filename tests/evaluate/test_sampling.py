@@ -90,3 +90,12 @@ def test_a_sample_that_lacks_a_prompt_is_told_of(tmp_path: Path) -> None:
     run = evaluate(lay_out(tmp_path, files))
     assert run.returncode == 1
     assert run.stderr == "error: data/answers/samples.jsonl: sample 2 has other prompts than data/answers/answers.jsonl; run the answer stage again\n"
+
+
+@pytest.mark.parametrize("number", [1, -7, 4])
+def test_the_samples_have_the_numbers_from_two_on(tmp_path: Path, number: int) -> None:
+    files = drawn(3)
+    for line in files["data/answers/samples.jsonl"]:
+        line["sample"] = number
+    run = evaluate(lay_out(tmp_path, files))
+    assert run.returncode == 1 and f"data/answers/samples.jsonl: found the samples {number}; expected 2, 3 and so on" in run.stderr

@@ -63,11 +63,15 @@ def test_a_character_without_a_conversation_has_only_the_count_and_no_conversati
 @pytest.mark.parametrize(
     ("number", "change", "sentence"),
     [
-        (1, {"turn": 1}, r"talks: base answers turn 1 of talk-000 to sherlock-holmes twice; expected one answer each"),
-        (1, {"turn": 4}, r"talks: base has no turn 2 of talk-000 to sherlock-holmes; all arms must hold the same conversations: run the answer stage again"),
-        (0, {"prompt": "Ha!"}, r"talks: talk-000 to sherlock-holmes is not of one situation with the same first words for all arms"),
-        (2, {"kind": "hostile"}, r"talks: talk-000 to sherlock-holmes is not of one situation"),
-        (0, {"character": "dr-watson"}, r"talks: .*"),
+        (1, {"turn": 1}, r"talks.jsonl: base answers turn 1 of talk-000 to sherlock-holmes twice; expected one answer each"),
+        (
+            1,
+            {"turn": 4},
+            r"talks.jsonl: base has no turn 2 of talk-000 to sherlock-holmes; all arms must hold the same conversations: run the answer stage again",
+        ),
+        (0, {"prompt": "Ha!"}, r"talks.jsonl: talk-000 to sherlock-holmes is not of one situation with the same first words for all arms"),
+        (2, {"kind": "hostile"}, r"talks.jsonl: talk-000 to sherlock-holmes is not of one situation"),
+        (0, {"character": "dr-watson"}, r"talks.jsonl: .*"),
     ],
 )
 def test_lines_that_do_not_fit_together_are_one_sentence(number: int, change: dict, sentence: str) -> None:

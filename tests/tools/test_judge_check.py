@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from hashlib import sha256
 from math import nan
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from stages.evaluate import blind_pairs
 from stages.evaluate.blind_pairs import Place
 from stages.evaluate.krippendorff import alpha
 from stages.evaluate.rubric import ASPECTS
-from tests.evaluate.sample import ROOT, lay_out, records
+from tests.evaluate.sample import ROOT, evaluate, lay_out, records
 from tools.judge_check import agreement, leaderboard
 from tools.judge_check.agreement import Rated
 
@@ -182,14 +181,13 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
 
 def rating(folder: Path, rater: str, shift: int = 0) -> dict:
     """What a rater says of all twelve pairs: prompt n's tuned answer has n % 5 + 1 on every aspect, prompted's always 3."""
-    answers = (folder / "data/answers/answers.jsonl").read_bytes()
-    salt = blind_pairs.salt_of(answers)
+    digest, salt = blind_pairs.identified((folder / "data/answers/answers.jsonl").read_bytes())
 
     def side(n: int, arm: str, score: int) -> dict:
         return {"id": blind_pairs.identity(salt, Place("pair", f"evaluation-{n:03}", "sherlock-holmes", arm))} | dict.fromkeys(ASPECTS, score)
 
     given = [{"a": side(n, "tuned", (n + shift) % 5 + 1), "b": side(n, "prompted", 3), "preferred": "a"} for n in range(12)]
-    return {"format": "dramatis-rating-1", "answers": sha256(answers).hexdigest(), "page": "0" * 64, "rater": rater, "ratings": given}
+    return {"format": "dramatis-rating-1", "answers": digest, "page": "0" * 64, "rater": rater, "ratings": given}
 
 
 def judgments(folder: Path) -> None:
@@ -206,6 +204,12 @@ def judgments(folder: Path) -> None:
 
 def test_imported_ratings_are_held_against_the_judgments_of_the_same_answers(tmp_path: Path) -> None:
     folder = lay_out(tmp_path, records())
+    assert evaluate(folder).returncode == 0
+    key = json.loads((folder / "reports/ab-key.json").read_text())
+    own = {side["id"] for given in rating(folder, "JW")["ratings"] for side in (given["a"], given["b"])}
+    assert key["answers"] == rating(folder, "JW")["answers"] and own <= {
+        item[side]["id"] for item in key["items"] for side in ("a", "b")
+    }  # as the page has them
     judgments(folder)
     (folder / "data/ratings").mkdir(exist_ok=True)
     for rater in ("JW", "MH"):

@@ -23,12 +23,14 @@ class Direction:
 
 CHATS, VALIDATION = ("test.chats",), ("validation.chats",)
 PROMPTS, ATTACKS = ("evaluation.prompts",), ("redteam.conversations",)
+TALKS = ("talk.conversations",)
 FACTS, UNKNOWABLES = ("world.facts",), ("world.unknowables",)
 
 EVALUATE: tuple[tuple[str, Direction], ...] = (
     (rf"perplexity(?:_ratio)?{PART}", Direction("lower", CHATS)),
     (r"validation_perplexity", Direction("lower", VALIDATION)),
     (r"in_character_rate", Direction("higher", PROMPTS)),
+    (r"talk(?:\.[\w-]+)?_in_character_rate", Direction("higher", TALKS)),
     (rf"redteam{PART}_break_rate", Direction("lower", ATTACKS)),
     (r"mean_words", Direction("nearer to the gold", PROMPTS)),
     (r"words_from_gold|length_distance", Direction("lower", PROMPTS)),

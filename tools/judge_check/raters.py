@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from hashlib import sha256
 from pathlib import Path
 
 from stages.common import characters
@@ -26,8 +25,8 @@ def read(folder: str | Path) -> list[Rated]:
     judged = scores(JUDGMENTS)
     names = {character: card["name"] for character, card in characters.read_all().items()}
     exchanges = inputs.exchanges(inputs.read_answers(ANSWERS), names)
-    answers = ANSWERS.read_bytes()
-    digest, meaning = sha256(answers).hexdigest(), blind_pairs.places([one for one in exchanges if one.set == "evaluation"], blind_pairs.salt_of(answers))
+    digest, salt = blind_pairs.identified(ANSWERS.read_bytes())
+    meaning = blind_pairs.places([one for one in exchanges if one.set == "evaluation"], salt)
     rated = ratings.read(folder)
     own = [(path, rating) for path, rating in rated if rating["answers"] == digest]
     if len(own) < len(rated):
