@@ -238,7 +238,7 @@ def exchanges(records: Iterable[dict], names: Mapping[str, str], path: str | Pat
         result.append(Exchange(group, kind, place, character, names[character], turn, prompt, answers))
     for group in SETS:
         if not any(exchange.set == group for exchange in result):
-            raise UserError(f"{path}: no answer to a {group} prompt; expected at least one")
+            raise UserError(f"{path}: no answer to a prompt of the set {group}; expected at least one")
     result.sort(key=lambda exchange: ((*SETS, WORLD).index(exchange.set), exchange.kind, exchange.id, exchange.character, exchange.turn))
     for conversation in conversations(result):
         turns = [exchange.turn for exchange in conversation]

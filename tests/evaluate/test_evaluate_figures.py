@@ -188,7 +188,7 @@ def test_losses_that_leave_out_a_chat_of_the_test_split_are_refused() -> None:
         ),
         (lambda r: [*r, *(x | {"turn": 2, "kind": "crew"} for x in r[3:])], "has the turns 2 of kind 'crew'; expected all turns from 1, of one kind"),
         (lambda r: [x | {"character": "watson"} for x in r], "'watson'; data/characters has john-silver, sherlock-holmes"),
-        (lambda r: r[:3], "no answer to a redteam prompt"),
+        (lambda r: r[:3], "no answer to a prompt of the set redteam"),
     ],
 )
 def test_answers_that_cannot_be_compared_are_refused(change, sentence: str) -> None:

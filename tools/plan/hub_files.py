@@ -21,7 +21,9 @@ def main() -> None:
     try:
         source = Path(snapshot_download(repository, revision=revision, allow_patterns=[*NEEDED, TEMPLATE]))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(f"{repository} at {revision}: its config.json and tokenizer are not here to plan by, and cannot be had from the hub: {error}") from None
+        raise UserError(
+            f"{repository} at {revision}: its config.json and tokenizer are not here to plan by (`dvc repro base` brings them, with the weights), and cannot be had from the hub: {error}"
+        ) from None
     if missing := [name for name in NEEDED if not (source / name).exists()]:
         raise UserError(f"{repository} at {revision} has no {missing[0]}; expected {', '.join(NEEDED)}")
     for name in NEEDED:
