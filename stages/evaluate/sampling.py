@@ -10,7 +10,7 @@ from stages.evaluate.intervals import Estimate
 from stages.evaluate.scores import Scores
 
 WHOSE = (*ARMS, *(f"tuned_vs_{arm}" for arm in UNTRAINED))
-NOT_SAID = ("perplexity", "validation_perplexity", "perplexity_ratio")  # of the weights, not of the answers
+NOT_SAID = ("loss", "perplexity", "validation_perplexity", "perplexity_ratio")  # of the weights, not of the answers
 
 
 def values(samples: Sequence[Scores]) -> dict[str, list[float]]:

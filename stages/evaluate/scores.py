@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,11 @@ def perplexity(losses: Losses, settings: Bootstrap, stream: str) -> tuple[dict[s
     return arms, ratios
 
 
+def logarithm(perplexity: Estimate) -> Estimate:
+    """The loss of a perplexity, or the difference of losses of a ratio: nats a token, with the same interval."""
+    return Estimate(*(math.log(value) for value in (perplexity.value, perplexity.lower, perplexity.upper)))
+
+
 def gold_replies(chats: Iterable[dict]) -> list[Gold]:
     """The words of each reply, chat by chat in order of their ids."""
     return [Gold(chat["character"], tuple(words(reply) for reply in spoken(chat, "gpt"))) for chat in sorted(chats, key=lambda chat: chat["id"])]
@@ -129,6 +135,7 @@ def score(test: Losses, validation: Losses, exchanges: Sequence[Exchange], gold:
     for arm in ARMS:
         answers = [exchange.answers[arm] for exchange in exchanges]
         result |= {
+            f"{arm}.loss": logarithm(perplexities[arm]),
             f"{arm}.perplexity": perplexities[arm],
             f"{arm}.validation_perplexity": validations.get(arm),
             f"{arm}.in_character_rate": settings.rate(kept[arm]),

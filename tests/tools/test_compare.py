@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -98,6 +99,8 @@ def test_tests_are_paired_by_conversation_and_by_chat_where_the_answers_are_in_t
 @pytest.mark.slow
 def test_a_difference_on_few_chats_shows_nothing_and_the_ratio_is_of_the_same_chats(found: dict) -> None:
     perplexity = found["by name"]["tuned.perplexity"]
+    loss = found["by name"]["tuned.loss"]
+    assert (loss["verdict"], loss["n"]) == (perplexity["verdict"], perplexity["n"]) and loss["difference"] == pytest.approx(math.log(perplexity["difference"]))
     assert perplexity["difference"] == pytest.approx(perplexity["b"] / perplexity["a"], rel=1e-5)
     assert perplexity["upper"] < 1
     assert (perplexity["n"], perplexity["verdict"], perplexity["why"]) == (8, "cannot tell", "n below 10 shows nothing")

@@ -28,6 +28,7 @@ FACTS, UNKNOWABLES = ("world.facts",), ("world.unknowables",)
 
 EVALUATE: tuple[tuple[str, Direction], ...] = (
     (rf"perplexity(?:_ratio)?{PART}", Direction("lower", CHATS)),
+    (r"loss", Direction("lower", CHATS)),
     (r"validation_perplexity", Direction("lower", VALIDATION)),
     (r"in_character_rate", Direction("higher", PROMPTS)),
     (r"talk(?:\.[\w-]+)?_in_character_rate", Direction("higher", TALKS)),

@@ -108,7 +108,10 @@ def _losses(a: Run, b: Run, arm: str, character: str | None, settings: Bootstrap
             here, there = map(list, zip(*pairs, strict=True))
             both = mine.at(here)
             both = replace(both, nll=np.column_stack([mine.nll[here, 0], mine.nll[here, place], theirs.nll[there, place]]))
-            found[name] = Paired(scores.perplexity(both, settings, split)[1]["prompted"], 1.0, len(pairs), "bootstrap of the ratio, paired by chat")
+            ratio = scores.perplexity(both, settings, split)[1]["prompted"]
+            found[name] = Paired(ratio, 1.0, len(pairs), "bootstrap of the ratio, paired by chat")
+            if split == "test":
+                found["loss"] = Paired(scores.logarithm(ratio), 0.0, len(pairs), "bootstrap of the difference, paired by chat")
     return found
 
 
