@@ -38,6 +38,11 @@ def key(endpoint: str, index: int, body: Mapping) -> str:
     return hashlib.sha256(asked.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _in_a_line(error: Exception) -> str:
+    """An error's words; SQLite quotes broken bytes as they are, line ends and controls among them."""
+    return "".join(one if one.isprintable() else "\ufffd" for one in " ".join(str(error).split()))[:300]
+
+
 def _damaged(error: Exception) -> bool:
     """Whether a store is past use, and not only locked, or without space."""
     return isinstance(error, UnicodeDecodeError) or getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -91,8 +96,8 @@ class AnswerStore:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes broken bytes as they are
-            raise UserError(f"{self.path}: the store of answers cannot be used: {error}{REFILL if _damaged(error) else ''}") from None
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise UserError(f"{self.path}: the store of answers cannot be used: {_in_a_line(error)}{REFILL if _damaged(error) else ''}") from None
         except OSError as error:
             raise UserError(f"{self.path}: the store of answers cannot be used: {error.strerror}") from None
 
