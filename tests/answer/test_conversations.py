@@ -14,16 +14,8 @@ from stages.answer.conversations import Messages, as_written, check_room, hold
 from stages.answer.served import Served
 from stages.common.answer_store import Answer
 from stages.common.errors import UserError
+from tests.answer.asked import PARAMETERS
 
-VISITOR = {"answer.visitor.base_url": None, "answer.visitor.api_key_env": "TALKS_TEST_KEY", "answer.visitor.model": None}
-PARAMETERS = {
-    "answer.temperature": 0.7,
-    "answer.seeds": 1,
-    "answer.min_p": 0.05,
-    "answer.top_p": 0.9,
-    "answer.max_tokens": 160,
-    "answer.concurrency": 8,
-} | VISITOR
 QUESTIONS = [
     {"set": "evaluation", "id": "eval-1", "kind": "cases", "character": "h", "prompts": ["Who?"]},
     {"set": "redteam", "id": "red-1", "kind": "hostile", "character": "h", "prompts": ["Bah!", "Boo!", "Pah!"]},

@@ -13,19 +13,11 @@ from stages.answer.served import Scored, Served, keep, measured
 from stages.answer.situations import MANNER, read, talks
 from stages.answer.visitor import CALLED, TOKENS, connection, fit
 from stages.common.errors import UserError
+from tests.answer.asked import PARAMETERS, VISITOR
 from tests.common.stub_endpoint import Endpoint, Reply, completion
 
 CARDS = {"holmes": {"name": "Sherlock Holmes"}, "silver": {"name": "Long John Silver", "nickname": "Silver"}}
 SITUATION = {"id": "talk-1", "situation": "hostile", "visitor": "You hate {{char}}.", "prompts": ["Bah!", "Boo!", "Pah!"]}
-VISITOR = {"answer.visitor.base_url": None, "answer.visitor.api_key_env": "TALKS_TEST_KEY", "answer.visitor.model": None}
-PARAMETERS = {
-    "answer.temperature": 0.7,
-    "answer.seeds": 1,
-    "answer.min_p": 0.05,
-    "answer.top_p": 0.9,
-    "answer.max_tokens": 160,
-    "answer.concurrency": 8,
-} | VISITOR
 PLAIN = {"set": "evaluation", "id": "eval-1", "kind": "cases", "character": "holmes", "prompts": ["Who?"]}
 
 

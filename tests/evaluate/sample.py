@@ -220,3 +220,20 @@ def evaluate(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run the real stage there."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(random.randrange(1000))}
     return subprocess.run([sys.executable, "-m", "stages.evaluate"], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def written(folder: Path) -> dict[str, bytes]:
+    """What the stage has written there, by path."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for top in ("metrics", "plots", "reports")
+        for path in (folder / top).rglob("*")
+        if path.is_file() and path.name != "train.json"
+    }
+
+
+def outputs_of(folder: Path, files: dict[str, list[dict]]) -> dict[str, bytes]:
+    """What a run of the stage on these files writes."""
+    run = evaluate(lay_out(folder, files))
+    assert run.returncode == 0, run.stderr
+    return written(folder)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-import re
 import time
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from stages.common.schemas import fault
 from stages.evaluate import inputs
 from stages.evaluate.intervals import wilson
 from tests.evaluate.rated import rating
-from tests.evaluate.sample import ARMS, NAMES, PLAIN, as_shipped, evaluate, lay_out, records, three_characters
+from tests.evaluate.sample import ARMS, NAMES, PLAIN, as_shipped, evaluate, lay_out, outputs_of, records, three_characters, written
 
 PLOTS = {f"plots/evaluate/{name}.csv" for name in ("arms", "lengths", "redteam", "redteam_turns", "talks", "world")}
 OUTPUTS = {"metrics/evaluate.json", "metrics/gate.json", "reports/ab-key.json", "reports/ab.html", "reports/evaluation.html"} | PLOTS
@@ -37,21 +36,6 @@ BEFORE = [
     ("gold.mean_words", 6.076923, 9.142857),
     ("prompted.mean_words", 4.166667, 5.166667),
 ]
-
-
-def written(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for top in ("metrics", "plots", "reports")
-        for path in (folder / top).rglob("*")
-        if path.is_file() and path.name != "train.json"
-    }
-
-
-def outputs_of(folder: Path, files: dict[str, list[dict]]) -> dict[str, bytes]:
-    run = evaluate(lay_out(folder, files))
-    assert run.returncode == 0, run.stderr
-    return written(folder)
 
 
 @pytest.fixture(scope="module")
@@ -364,69 +348,3 @@ def test_the_order_of_the_input_lines_changes_no_byte(of_three: dict[str, bytes]
     for number, lines in enumerate(files.values()):
         random.Random(number).shuffle(lines)
     assert outputs_of(tmp_path, files) == of_three
-
-
-@pytest.mark.parametrize(
-    ("file", "change", "sentence"),
-    [
-        ("answers", {"finish": "eos"}, "answers.jsonl:1: finish is 'eos'; expected one of stop, length"),
-        ("answers", {"arm": "merged"}, "answers.jsonl:1: arm is 'merged'; expected one of base, prompted, tuned"),
-        ("answers", {"turn": "1"}, "answers.jsonl:1: turn is '1'; expected a value of type int"),
-        ("answers", {"answer": None}, "answers.jsonl:1: answer is None; expected a value of type str"),
-        ("answers", {"extra": 1}, "answers.jsonl:1: found .*; expected an object with exactly arm, set, id"),
-        ("losses", {"nll": float("nan")}, "losses.jsonl:1: nll nan over 10 tokens"),
-        ("losses", {"tokens": 0}, "losses.jsonl:1: nll 50.0 over 0 tokens"),
-        ("losses", {"character": 7}, "losses.jsonl:1: character is 7; expected a value of type str"),
-        ("losses", {"tokens": 9.5}, "losses.jsonl:1: tokens is 9.5; expected a value of type int"),
-    ],
-)
-def test_a_bad_line_is_named_by_file_and_line_with_what_was_found_and_expected(tmp_path: Path, file: str, change: dict, sentence: str) -> None:
-    files = records()
-    files[f"data/answers/{file}.jsonl"][0] |= change
-    lay_out(tmp_path, files)
-    with pytest.raises(UserError, match=sentence):
-        (inputs.read_answers if file == "answers" else inputs.read_losses)(tmp_path / f"data/answers/{file}.jsonl")
-
-
-def test_a_file_that_ends_in_the_middle_of_a_line_gets_one_sentence_and_nothing_is_written(tmp_path: Path) -> None:
-    path = lay_out(tmp_path, records()) / "data/answers/losses.jsonl"
-    path.write_text(path.read_text()[:-30])
-    run = evaluate(tmp_path)
-    assert run.returncode == 1
-    assert run.stderr.startswith("error: data/answers/losses.jsonl:48: not JSON: ")
-    assert len(run.stderr.splitlines()) == 1
-    assert not written(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("training", "found"), [({}, "eval_loss|chats is null"), ([], "chats is null"), ({"chats": 3, "loss": 2.0, "eval_loss": "x"}, 'eval_loss is "x"')]
-)
-def test_a_training_without_its_figures_is_one_sentence_and_what_was_written_stays(
-    tmp_path: Path, outputs: dict[str, bytes], training: object, found: str
-) -> None:
-    assert outputs_of(tmp_path, records()) == outputs
-    (tmp_path / "metrics/train.json").write_text(json.dumps(training))
-    run = evaluate(tmp_path)
-    assert (run.returncode, run.stderr.count("\n")) == (1, 1) and re.search(f"metrics/train.json: ({found}); expected a number", run.stderr), run.stderr
-    assert written(tmp_path) == outputs
-
-
-def test_where_one_file_cannot_be_written_none_is_of_another_run(tmp_path: Path, outputs: dict[str, bytes]) -> None:
-    files = records()
-    assert outputs_of(tmp_path, files) == outputs
-    (tmp_path / "reports/ab-key.json").unlink()
-    (tmp_path / "reports/ab-key.json").mkdir()  # a folder in its place: the last of all files
-    (tmp_path / "reports/ab-key.json/kept").touch()
-    files["data/answers/answers.jsonl"][0]["answer"] += " Ha!"
-    run = evaluate(lay_out(tmp_path, files))
-    assert run.returncode == 1 and "Traceback" not in run.stderr
-    left = written(tmp_path)
-    assert all(left.get(name, content) == content for name, content in outputs.items() if name != "reports/ab-key.json")
-
-
-@pytest.mark.parametrize("nll", [5e6, 1e308, 10**400, -1.0, float("nan"), float("inf")])
-def test_nats_that_no_model_can_have_are_one_sentence_with_file_and_line(tmp_path: Path, nll: float) -> None:
-    files = records()
-    files["data/answers/losses.jsonl"][2]["nll"] = nll
-    run = evaluate(lay_out(tmp_path, files))
-    assert (run.returncode, run.stderr.count("\n")) == (1, 1) and "data/answers/losses.jsonl:3: " in run.stderr, run.stderr

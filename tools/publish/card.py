@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stages.evaluate.gate import Bound
+from stages.evaluate.inputs import ARMS
+from stages.merge.card import SHOWN
 from tools.publish.provenance import Source
 
-TRAINING = (
-    "adapter", "lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "learning_rate", "num_epochs", "micro_batch_size", "gradient_accumulation_steps",
-    "sequence_len", "seed",
-)  # fmt: skip
 MEASURES = {
     "perplexity": "perplexity of the character's words in held-out chats",
     "in_character_rate": "stays in character, ordinary prompts",
@@ -23,7 +21,6 @@ MEASURES = {
     "world_invented_rate": "makes up what nobody in the book can know",
     "plain_rate": "plain questions answered exactly",
 }
-ARMS = ("base", "prompted", "tuned")
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,7 @@ def _data(model: Model) -> str:
 
 
 def _parameters(model: Model) -> str:
-    shown = {name: model.params[name] for name in TRAINING} | {"lora_alpha": model.params["lora_alpha"] or 2 * model.params["lora_r"]}
+    shown = {name: model.params[name] for name in ("adapter", *SHOWN)} | {"lora_alpha": model.params["lora_alpha"] or 2 * model.params["lora_r"]}
     return "## Parameters\n\n" + "\n".join(f"- `{name}`: {value}" for name, value in shown.items())
 
 
