@@ -23,6 +23,7 @@ KEYS = {  # (code, the number of the key, the text that it types)
     "Tab": ("Tab", 9, ""),
     "Enter": ("Enter", 13, "\r"),
     "Space": ("Space", 32, " "),
+    "ArrowDown": ("ArrowDown", 40, ""),
     "ArrowLeft": ("ArrowLeft", 37, ""),
     "ArrowRight": ("ArrowRight", 39, ""),
     "End": ("End", 35, ""),
