@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import time
 import urllib.error
@@ -29,20 +30,33 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A TCP port on 127.0.0.1 that is given to nobody else while the block lasts, however many servers start at once.
+
+    The socket that holds it never listens. A server that sets SO_REUSEADDR, as vLLM does, may listen there beside it (socket(7)); to whoever
+    asks for any port, and to outgoing connections, the kernel does not give one that is bound.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
 def positions(model: Path) -> int:
     """How many tokens a request may have, answer included: MAX_MODEL_LEN, or as many as the model knows."""
     return min(MAX_MODEL_LEN, read_json(model / "config.json").get("max_position_embeddings") or MAX_MODEL_LEN)
 
 
-def command(model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, seed: int) -> list[str]:
-    """vLLM's OpenAI server for a model and adapters on top of it.
+def command(model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, seed: int, proof: str) -> list[str]:
+    """vLLM's OpenAI server for a model and adapters on top of it; it knows the model by `name`, and by `proof`, which no other server knows.
 
     `generation-config vllm`: the model's own generation_config must not change the sampling that we ask for. The seed is the
     server's: a request's own seed ends vLLM's CPU build ("CPU Generator does not use offset", 0.32).
     """
     arguments = [
         environments.python("serve"), "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port),
-        "--model", str(model), "--served-model-name", name, "--dtype", "bfloat16", "--seed", str(seed), "--max-model-len", str(positions(model)),
+        "--model", str(model), "--served-model-name", name, proof, "--dtype", "bfloat16", "--seed", str(seed), "--max-model-len", str(positions(model)),
         "--generation-config", "vllm", "--chat-template", str(template), "--disable-uvicorn-access-log",
     ]  # fmt: skip
     if not gpu:
@@ -78,18 +92,21 @@ def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str,
 @contextmanager
 def starting(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None, cache: int = 2) -> Iterator[Callable[[], str]]:
     """Start a server and yield what waits until it is ready, and returns what `serve` yields: so several come up together."""
-    adapters, gpu, port = adapters or {}, environments.has_gpu(), free_port()
-    log = environments.state("logs") / f"vllm-{port}.log"
+    adapters, gpu, proof = adapters or {}, environments.has_gpu(), f"this-server-{secrets.token_hex(8)}"
     environment = environments.silent(**({} if gpu else cpu_settings(cache)))
-    url = f"http://127.0.0.1:{port}/v1"
-    arguments = command(model, name, port, adapters, template, gpu, seed)
-    with open(log, "wb") as output, children.child(arguments, environment, output) as process:
+    with (
+        reserved_port() as port,
+        open(log := environments.state("logs") / f"vllm-{port}.log", "wb") as output,
+        children.child(command(model, name, port, adapters, template, gpu, seed, proof), environment, output) as process,
+    ):
+        url = f"http://127.0.0.1:{port}/v1"
         print(f"vLLM starts with {', '.join([name, *adapters])} ...", flush=True)
         started, is_ready = time.monotonic(), False
 
         def ready() -> str:
             nonlocal is_ready
-            for served in [name, *adapters]:
+            # First by the name that is its own: another run's server, of another model, would answer to the others as well.
+            for served in [proof, *adapters]:
                 while not _answers(url, served):
                     if process.poll() is not None:
                         raise UserError(f"vLLM ended with status {process.returncode} before it was ready. The end of {log}:\n{children.last_lines(log)}")
