@@ -172,3 +172,13 @@ def test_another_clone_pulls_an_experiment_with_its_adapter(grid: tuple[Reposito
     mine.run("dvc", "exp", "apply", name)
     assert theirs.rank() == 8 and theirs.adapter() == mine.adapter()
     assert "Running stage" not in theirs.run("dvc", "repro", "train")  # nor does anything run again there
+
+
+def test_a_sweep_goes_over_sources_and_numbers_of_chats_too(grid: tuple[Repository, set[int]], tmp_path: Path) -> None:
+    mine, _ = grid
+    mine.run("git", "clone", "-q", str(mine.folder), str(tmp_path / "theirs"))  # where no worker waits to run what is queued
+    theirs = Repository(tmp_path / "theirs", tmp_path / "state")
+    theirs.run("dvc", "exp", "run", "--queue", "-S", "curate.use=[gold],[gold,book],null", "-S", "split.train_limit=50,null", "train")
+    queued = [group["revs"][0]["data"]["params"]["params.yaml"]["data"] for group in theirs.head()["experiments"]]
+    found = {(tuple(one["curate"]["use"] or ()), one["split"]["train_limit"]) for one in queued}
+    assert found == {(use, limit) for use in ((), ("gold",), ("gold", "book")) for limit in (50, None)}

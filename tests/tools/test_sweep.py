@@ -99,8 +99,8 @@ def test_the_figure_of_one_kind_of_chats_is_the_whole_where_there_is_no_other_ki
 @pytest.mark.parametrize(
     ("metric", "over", "experiments", "sentence"),
     [
-        ("tuned.perplexity", "lora_r", [], "no experiment with metrics beside this commit; expected a sweep, as `dvc exp run --queue -S 'lora_r=ONE,ANOTHER' evaluate`"),
-        ("tuned.perplexity", "lora_r", [("main", {})], "no experiment with metrics beside main; expected"),
+        ("tuned.perplexity", "lora_r", [], "no experiment with metrics beside this commit (--rev names another); expected a sweep, as `dvc exp run --queue -S 'lora_r=ONE,ANOTHER' evaluate`"),
+        ("tuned.perplexity", "lora_r", [("main", {})], "no experiment with metrics beside main (--rev names another); expected"),
         ("tuned.perplexty", "lora_r", [("main", {}), ("b", {"lora_r": 8})], "no experiment has the metric tuned.perplexty; the nearest there is: tuned.perplexity"),
         ("tuned.perplexity", "lora_rank", [("main", {}), ("b", {"lora_r": 8})], "no experiment has the parameter lora_rank; the nearest there is: lora_r"),
         ("tuned.perplexity", "lora_r", [("main", {}), ("b", {})], "lora_r is 16 in all 2 experiments that are alike in everything else; expected a sweep"),
@@ -317,6 +317,10 @@ def test_the_experiments_of_a_real_repository_are_read_drawn_and_told(tmp_path: 
     assert "thin (lora_r=4)" in "\n".join(said)
     assert (tmp_path / "reports/sweep.html").read_text(encoding="utf-8").count('class="point"') == 3
     assert "lora_r=4" in told("tuned.perplexity", "--over", "lora_r", "--out", "rank.html").stdout and (tmp_path / "rank.html").exists()
+    run("git", "commit", "-q", "--allow-empty", "-m", "the winner")
+    assert "no experiment with metrics" in told("tuned.perplexity", "--over", "split.train_limit", status=1).stderr
+    assert told("tuned.perplexity", "--over", "split.train_limit", "--rev", "HEAD~1").stdout.splitlines()[5] == said[5]
+    assert "error: dvc exp show: unknown Git revision 'nowhere'" in told("tuned.perplexity", "--over", "lora_r", "--rev", "nowhere", status=1).stderr
     assert told("tuned.perplexity", "--over", "lora_r", "--where", "nonsense", status=1).stderr == (
         "error: --where nonsense: expected NAME=VALUE, as `dvc exp run -S` takes it\n"
     )

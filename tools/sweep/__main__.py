@@ -1,4 +1,4 @@
-"""`python -m tools.sweep METRIC --over PARAMETER`: the experiments of this commit, one metric with its interval against one parameter.
+"""`python -m tools.sweep METRIC --over PARAMETER`: the experiments of a commit, one metric with its interval against one parameter.
 
     python -m tools.sweep tuned.perplexity --over lora_r
     python -m tools.sweep tuned.perplexity --over split.train_limit      # against training chats: is another 500 worth it?
@@ -27,12 +27,12 @@ def main() -> None:
     parser.add_argument("--over", required=True, metavar="PARAMETER", help="lora_r, split.train_limit, curate.use ...")
     parser.add_argument("--where", action="append", default=[], metavar="NAME=VALUE", help="only experiments with this value of another parameter")
     parser.add_argument("--more", type=int, default=500, metavar="CHATS", help="how many chats more are asked about (%(default)s)")
-    parser.add_argument("--all-commits", action="store_true", help="experiments of every commit, not of this one alone")
+    parser.add_argument("--rev", default="HEAD", metavar="COMMIT", help="the commit that the experiments began from (%(default)s)")
     parser.add_argument("--out", default="reports/sweep.html", metavar="FILE")
     asked = parser.parse_args()
     if asked.more < 1:
         raise UserError(f"--more is {asked.more}; expected a number of chats, 1 or more")
-    found = sweep(experiments.read(asked.all_commits), asked.metric, asked.over, dict(map(setting, asked.where)))
+    found = sweep(experiments.read(asked.rev), asked.metric, asked.over, dict(map(setting, asked.where)))
     said = conclude(found, asked.more, floor(found))
     write_text(asked.out, page.page(found, said))
     print("\n".join([*table(found), "", said.headline, *said.sentences, asked.out]))

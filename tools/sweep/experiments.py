@@ -28,12 +28,12 @@ class Experiment:
     """The hash of the test chats; None where it is not on record."""
 
 
-def read(all_commits: bool = False) -> list[Experiment]:
-    """HEAD and its experiments, or those of all commits; only what has metrics. Raises UserError where DVC cannot tell them."""
-    command = [sys.executable, "-m", "dvc", "exp", "show", "--json", *(["--all-commits"] if all_commits else [])]
+def read(commit: str) -> list[Experiment]:
+    """A commit and the experiments that began from it, those that have metrics. Raises UserError where DVC cannot tell them."""
+    command = [sys.executable, "-m", "dvc", "exp", "show", "--json", f"--rev={commit}"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "DVC_NO_ANALYTICS": "1"})
     if done.returncode:
-        said = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
+        said = [line.removeprefix("ERROR: ").removeprefix("failed to show experiments - ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         raise UserError(f"dvc exp show: {said[0] if said else f'ended with status {done.returncode}'}")
     return list(parsed(json.loads(done.stdout)))
 

@@ -64,7 +64,9 @@ def sweep(experiments: Sequence[Experiment], asked: str, over: str, where: Mappi
     Raises UserError, one sentence, where there is no experiment, no such metric or parameter, or but one value.
     """
     if len(experiments) < 2:
-        raise UserError(f"no experiment with metrics beside {experiments[0].name if experiments else 'this commit'}; expected a sweep, as {_example(over)}")
+        raise UserError(
+            f"no experiment with metrics beside {experiments[0].name if experiments else 'this commit'} (--rev names another); expected a sweep, as {_example(over)}"
+        )
     file, metric = _metric(experiments, asked)
     for name in (over, *where):
         _check_parameter(experiments, name)
