@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import subprocess
 import time
@@ -31,20 +32,33 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A TCP port on 127.0.0.1 that is given to nobody else while the block lasts, however many servers start at once.
+
+    The socket that holds it never listens. A server that sets SO_REUSEADDR, as vLLM does, may listen there beside it (socket(7)); to whoever
+    asks for any port, and to outgoing connections, the kernel does not give one that is bound.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
 def positions(model: Path) -> int:
     """How many tokens a request may have, answer included: MAX_MODEL_LEN, or as many as the model knows."""
     return min(MAX_MODEL_LEN, read_json(model / "config.json").get("max_position_embeddings") or MAX_MODEL_LEN)
 
 
-def command(model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, seed: int) -> list[str]:
-    """vLLM's OpenAI server for a model and adapters on top of it.
+def command(model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, seed: int, proof: str | None = None) -> list[str]:
+    """vLLM's OpenAI server for a model and adapters on top of it; it knows the model by `name`, and by `proof` where there is one.
 
     `generation-config vllm`: the model's own generation_config must not change the sampling that we ask for. The seed is the
     server's: a request's own seed ends vLLM's CPU build ("CPU Generator does not use offset", 0.32).
     """
     arguments = [
         environments.python("serve"), "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port),
-        "--model", str(model), "--served-model-name", name, "--dtype", "bfloat16", "--seed", str(seed), "--max-model-len", str(positions(model)),
+        "--model", str(model), "--served-model-name", *filter(None, [name, proof]), "--dtype", "bfloat16", "--seed", str(seed), "--max-model-len", str(positions(model)),
         "--generation-config", "vllm", "--chat-template", str(template), "--disable-uvicorn-access-log",
     ]  # fmt: skip
     if not gpu:
@@ -80,6 +94,8 @@ class Server:
     process: subprocess.Popen
     log: Path
     key: str | None
+    proof: str | None
+    """A name of its own for its first model, where it has no key."""
     started: float
     """time.monotonic() then."""
 
@@ -90,7 +106,8 @@ class Server:
 
     def ready(self) -> str:
         """Wait until every model has answered a real completion, and return `url`. Raises NotReady where the server does not come up."""
-        for name in self.names:
+        first, *adapters = self.names
+        for name in [self.proof or first, *adapters]:
             while not _answers(self.url, name, self.key):
                 if self.ended():
                     raise NotReady(f"vLLM ended with status {self.process.returncode} before it was ready. {self.last_words()}")
@@ -124,13 +141,18 @@ def starting(
     model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None, cache: int = 2, key: str | None = None
 ) -> Iterator[Server]:
     """Start a server and yield it before it is ready, so that several come up together. `key` is what it asks of clients, None of nobody."""
-    adapters, gpu, port = adapters or {}, environments.has_gpu(), free_port()
-    log = environments.state("logs") / f"vllm-{port}.log"
+    adapters, gpu = adapters or {}, environments.has_gpu()
+    # What only this server knows: another run's, of another model, would answer to the others' names as well.
+    proof = None if key else f"this-server-{secrets.token_hex(8)}"
     # Not as an argument: any user of the machine can read those.
     environment = environments.silent(**({} if gpu else cpu_settings(cache)), **({"VLLM_API_KEY": key} if key else {}))
-    with open(log, "wb") as output, children.child(command(model, name, port, adapters, template, gpu, seed), environment, output) as process:
+    with (
+        reserved_port() as port,
+        open(log := environments.state("logs") / f"vllm-{port}.log", "wb") as output,
+        children.child(command(model, name, port, adapters, template, gpu, seed, proof), environment, output) as process,
+    ):
         print(f"vLLM starts with {', '.join([name, *adapters])} ...", flush=True)
-        server = Server(f"http://127.0.0.1:{port}", [name, *adapters], process, log, key, time.monotonic())
+        server = Server(f"http://127.0.0.1:{port}", [name, *adapters], process, log, key, proof, time.monotonic())
         try:
             yield server
         except UserError as error:
