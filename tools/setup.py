@@ -219,7 +219,9 @@ def build(environment: Environment, commands: Commands) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete an environment, its stamp first: what a kill leaves of it must not look finished."""
+    """Delete an environment, its stamp first: what a kill leaves of it must not look finished. Raises UserError where it is a link, and so somebody else's."""
+    if folder.is_symlink():
+        raise UserError(f"{folder} is a link to {folder.resolve()}, an environment of another checkout: delete the link, and `make setup` builds one here")
     if (folder / STAMP).exists():
         (folder / STAMP).unlink()
     if folder.exists():
