@@ -78,3 +78,17 @@ def wrong(objects: dict[str, bytes]) -> list[str]:
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def owner(home: Path, server: Ssh | S3, files: int, size: int) -> Machine:
+    """A machine with a git repository that has books of random bytes, named by the server's commands, and nothing pushed yet."""
+    machine = Machine(home)
+    books = machine.folder / "data/raw/books"
+    books.mkdir(parents=True)
+    for number in range(files):
+        (books / f"{number}.txt").write_bytes(os.urandom(size))
+    for command in ("git init -q", "dvc init -q", *server.commands(), "dvc add -q data/raw/books"):
+        machine.run(command)
+    machine.environment.update(server.environment())
+    machine.commit("books")
+    return machine

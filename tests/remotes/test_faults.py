@@ -12,25 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.remotes.machines import Machine, contents, wrong
-from tests.remotes.servers import ADD, READY_SECONDS, S3, VERIFY, Ssh, kill, s3_remote, ssh_remote, wait  # noqa: F401
+from tests.remotes.machines import Machine, contents, owner, wrong
+from tests.remotes.servers import READY_SECONDS, S3, Ssh, kill, s3_remote, ssh_remote  # noqa: F401
 
 pytestmark = pytest.mark.slow
 FILES, BYTES = 12, 16 << 20
-
-
-def owner(home: Path, server: Ssh | S3, files: int, size: int) -> Machine:
-    """A machine with a git repository that has books of random bytes, named by the server's commands, and nothing pushed yet."""
-    machine = Machine(home)
-    books = machine.folder / "data/raw/books"
-    books.mkdir(parents=True)
-    for number in range(files):
-        (books / f"{number}.txt").write_bytes(os.urandom(size))
-    for command in ("git init -q", "dvc init -q", *server.commands(), "dvc add -q data/raw/books"):
-        machine.run(command)
-    machine.environment.update(server.environment())
-    machine.commit("books")
-    return machine
 
 
 @pytest.fixture
@@ -112,7 +98,7 @@ def test_a_full_remote_fails_the_push_and_with_room_the_next_completes(team: tup
     machine.commit("disk")
     with server.running():
         status, said = machine.tried("dvc push")
-        assert status == 1 and "files failed to upload" in said or "failed to push" in said, said[-2000:]
+        assert status == 1 and "failed to push data to the cloud" in said, said[-2000:]
         left = server.objects()
         assert len(left) < FILES and not wrong(left)
         subprocess.run(["mount", "-o", "remount,size=400m", small_disk], check=True)
@@ -125,20 +111,18 @@ def test_a_wrong_ssh_key_is_refused_in_words_and_the_right_one_pushes(ssh_remote
     for command in ssh_remote.with_key(ssh_remote.stranger):
         machine.run(command)
     status, said = machine.tried("dvc push")
-    print(said)
     assert status != 0 and "Permission denied" in said and "Traceback" not in said
     for command in ssh_remote.with_key(ssh_remote.key):
         machine.run(command)
     assert "2 files pushed" in machine.run("dvc push")
 
 
-@pytest.mark.parametrize(("name", "expected"), [("AWS_ACCESS_KEY_ID", "InvalidAccessKeyId"), ("AWS_SECRET_ACCESS_KEY", "SignatureDoesNotMatch")])
-def test_a_wrong_s3_key_is_refused_in_words_and_the_right_one_pushes(s3_remote: S3, tmp_path: Path, name: str, expected: str) -> None:  # noqa: F811
+@pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_a_wrong_s3_key_is_refused_in_words_and_the_right_one_pushes(s3_remote: S3, tmp_path: Path, name: str) -> None:  # noqa: F811
     machine = owner(tmp_path / "owner", s3_remote, 1, 1000)
     right = machine.environment[name]
     machine.environment[name] = right[::-1]
     status, said = machine.tried("dvc push")
-    print(said)
-    assert status != 0 and "Traceback" not in said
+    assert status != 0 and "Forbidden" in said and "Traceback" not in said
     machine.environment[name] = right
     assert "2 files pushed" in machine.run("dvc push")
