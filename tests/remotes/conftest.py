@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from tests.chats import chats_in, jsonl
 from tests.project import ROOT, Project
 from tests.remotes.machines import Machine
-from tests.remotes.servers import S3, Ssh, s3_remote, ssh_remote  # noqa: F401
+from tests.remotes.servers import S3, Server, Ssh, s3_remote, ssh_remote  # noqa: F401
 from tests.tiny_base import tiny_base  # noqa: F401
 
 STAGES = ("split", "train", "merge")
@@ -100,7 +100,7 @@ def over_s3(team: Team, s3_remote: S3, tmp_path_factory: pytest.TempPathFactory)
 
 
 @pytest.fixture(scope="session", params=["ssh", "s3"])
-def stored(request: pytest.FixtureRequest, team: Team) -> tuple[Path, Ssh | S3]:
+def stored(request: pytest.FixtureRequest, team: Team) -> tuple[Path, Server]:
     """(git repository, server) for each kind of server."""
     if request.param == "ssh":
         return team.origin, request.getfixturevalue("ssh_remote")
@@ -108,6 +108,6 @@ def stored(request: pytest.FixtureRequest, team: Team) -> tuple[Path, Ssh | S3]:
 
 
 @pytest.fixture
-def clone(stored: tuple[Path, Ssh | S3], tmp_path: Path) -> Callable[[str], Machine]:
+def clone(stored: tuple[Path, Server], tmp_path: Path) -> Callable[[str], Machine]:
     """A new machine with a clone and the credentials."""
     return lambda name: Machine.cloned(tmp_path / name, *stored)

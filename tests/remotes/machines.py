@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.remotes.servers import S3, Ssh
+from tests.remotes.servers import Server
 
 TIMEOUT = 900  # seconds after which a command counts as hanging
 
@@ -27,7 +27,7 @@ class Machine:
         }  # fmt: skip
 
     @classmethod
-    def cloned(cls, home: Path, origin: Path, *servers: Ssh | S3) -> Machine:
+    def cloned(cls, home: Path, origin: Path, *servers: Server) -> Machine:
         """A clone of `origin` that has been told the servers' credentials."""
         machine = cls(home)
         machine.run(f"git clone -q {origin} {machine.folder}", folder=home)
@@ -35,7 +35,7 @@ class Machine:
             machine.knows(server)
         return machine
 
-    def knows(self, server: Ssh | S3) -> None:
+    def knows(self, server: Server) -> None:
         """The credentials: in the environment, or in .dvc/config.local, which git ignores."""
         self.environment.update(server.environment())
         for command in server.commands():
@@ -80,7 +80,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def owner(home: Path, server: Ssh | S3, files: int, size: int) -> Machine:
+def owner(home: Path, server: Server, files: int, size: int) -> Machine:
     """A machine with a git repository that has books of random bytes, named by the server's commands, and nothing pushed yet."""
     machine = Machine(home)
     books = machine.folder / "data/raw/books"

@@ -134,6 +134,39 @@ class S3:
         self.client.put_object(Bucket=self.BUCKET, Key=f"dramatis/files/md5/{name[:2]}/{name[2:]}", Body=content)
 
 
+class WebDav:
+    """rclone's WebDAV server on a folder; the folder of the remote must be there, since DVC does not make it."""
+
+    kind = "webdav"
+
+    def __init__(self, home: Path):
+        self.home, self.port = home, free_port()
+        self.store = home / "store"
+        (self.store / "team").mkdir(parents=True)
+
+    @contextmanager
+    def running(self) -> Iterator[subprocess.Popen]:
+        command = ["rclone", "serve", "webdav", str(self.store), "--addr", f"127.0.0.1:{self.port}", "--user", "team", "--pass", "word"]
+        log = self.home / "rclone.log"
+        with open(log, "wb") as output, children.child([*command, "--config", str(self.home / "rclone.conf")], dict(os.environ), output) as process:
+            wait(lambda: process.poll() is not None or b"Serving on" in log.read_bytes() or b"started on" in log.read_bytes(), "rclone does not listen")
+            assert process.poll() is None, children.last_lines(log)
+            yield process
+
+    def commands(self) -> list[str]:
+        secrets = [f"dvc remote modify --local storage {name} {value}" for name, value in (("user", "team"), ("password", "word"))]
+        return [ADD.format(url=f"webdav://127.0.0.1:{self.port}/team"), VERIFY, *secrets]
+
+    def environment(self) -> dict[str, str]:
+        return {}
+
+    def objects(self) -> dict[str, bytes]:
+        return {"".join(path.parts[-2:]): path.read_bytes() for path in (self.store / "team/files").rglob("*") if path.is_file()}
+
+
+Server = Ssh | S3 | WebDav
+
+
 def kill(server: subprocess.Popen) -> None:
     """kill -9 of a server and of every process that it has started; returns when the guard above it has seen that it is gone."""
     for pid in guard.descendants(server.pid):

@@ -11,7 +11,7 @@ import pytest
 
 from tests.project import ROOT
 from tests.remotes.machines import Machine, contents, owner, wrong
-from tests.remotes.servers import S3, Ssh, s3_remote, ssh_remote  # noqa: F401
+from tests.remotes.servers import Server, Ssh, s3_remote, ssh_remote  # noqa: F401
 
 pytestmark = pytest.mark.slow
 BOOKS = "data/raw/books"
@@ -25,7 +25,7 @@ DAMAGE: list[Callable[[bytes], bytes]] = [  # a flipped bit, cut short, empty
 class Books:
     """A machine that has pushed a folder of three books; any of its objects on the server can be damaged."""
 
-    def __init__(self, home: Path, server: Ssh | S3):
+    def __init__(self, home: Path, server: Server):
         self.machine, self.server = owner(home, server, files=3, size=100_000), server
         for name in ("stages", "tools"):
             shutil.copytree(ROOT / name, self.machine.folder / name, ignore=shutil.ignore_patterns("__pycache__"))

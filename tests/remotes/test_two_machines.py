@@ -11,7 +11,7 @@ import pytest
 from stages.common import environments
 from tests.remotes.conftest import RANK, Team, set_rank
 from tests.remotes.machines import Machine, contents, wrong
-from tests.remotes.servers import S3, Ssh
+from tests.remotes.servers import Server, Ssh
 
 pytestmark = pytest.mark.slow
 ASK = """
@@ -56,7 +56,7 @@ def test_a_clone_that_has_pulled_all_has_nothing_to_run(clone: Callable[[str], M
     assert "up to date" in laptop.run("dvc repro --dry")
 
 
-def test_no_credential_is_in_git(clone: Callable[[str], Machine], stored: tuple[Path, Ssh | S3]) -> None:
+def test_no_credential_is_in_git(clone: Callable[[str], Machine], stored: tuple[Path, Server]) -> None:
     _, server = stored
     secrets = [str(server.key)] if isinstance(server, Ssh) else list(server.keys.values())
     laptop = clone("laptop")
@@ -66,7 +66,7 @@ def test_no_credential_is_in_git(clone: Callable[[str], Machine], stored: tuple[
 
 
 def test_what_was_run_elsewhere_is_taken_from_the_run_cache_without_a_lock_entry(
-    team: Team, clone: Callable[[str], Machine], stored: tuple[Path, Ssh | S3]
+    team: Team, clone: Callable[[str], Machine], stored: tuple[Path, Server]
 ) -> None:
     other = clone("other")
     other.run(f"git checkout -q {team.before} -- dvc.lock metrics params.yaml")
