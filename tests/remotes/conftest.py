@@ -76,7 +76,7 @@ def team(tiny_base: Path, ssh_remote: Ssh, tmp_path_factory: pytest.TempPathFact
     said = gpu.run("dvc repro --pull --allow-missing")
     gpu.commit("models")
     gpu.run("git push -q origin HEAD:main")
-    gpu.run("python -m tools.push")
+    gpu.run("python -m tools.remote push")
     return Team(origin, laptop, gpu, before, said)
 
 
@@ -95,7 +95,7 @@ def over_s3(team: Team, s3_remote: S3, tmp_path_factory: pytest.TempPathFactory)
     gpu.commit("bucket")
     gpu.run("git push -q origin HEAD:main")
     gpu.knows(s3_remote)
-    gpu.run("python -m tools.push")
+    gpu.run("python -m tools.remote push")
     return origin
 
 

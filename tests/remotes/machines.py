@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.project import ROOT
 from tests.remotes.servers import Server
 
 TIMEOUT = 900  # seconds after which a command counts as hanging
@@ -24,6 +25,7 @@ class Machine:
         self.environment = {
             **without, "HOME": str(home), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1",
             "DVC_SITE_CACHE_DIR": str(home / "site"), "DRAMATIS_STATE": str(home / "state"), "AWS_EC2_METADATA_DISABLED": "true",
+            "PYTHONPATH": str(ROOT),  # behind the clone's own code
         }  # fmt: skip
 
     @classmethod

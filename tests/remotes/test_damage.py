@@ -1,8 +1,7 @@
-"""Damaged objects on a remote: with `verify` none is pulled, and `tools.check_remote` finds them and makes room for whole ones."""
+"""Damaged objects on a remote: with `verify` none is pulled, and `tools.remote check` finds them and makes room for whole ones."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from pathlib import Path
@@ -27,9 +26,6 @@ class Books:
 
     def __init__(self, home: Path, server: Server):
         self.machine, self.server = owner(home, server, files=3, size=100_000), server
-        for name in ("stages", "tools"):
-            shutil.copytree(ROOT / name, self.machine.folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        self.machine.commit("code")
         self.machine.run("dvc push")
         self.whole = self.machine.cached()
         self.books = [name for name in self.whole if not name.endswith(".dir")]
@@ -59,13 +55,13 @@ def test_damaged_objects_are_not_pulled_and_once_they_are_found_the_next_push_ma
     assert status == 1 and f"Checkout failed for following targets:\n{BOOKS}" in said, said
     assert not set(team.books) & set(laptop.cached()) and not (laptop.folder / BOOKS).exists()
 
-    assert "up to date" in team.machine.run("dvc push"), "DVC now sees by itself what is damaged: drop tools.check_remote"
-    status, said = laptop.tried("python -m tools.check_remote")
+    assert "up to date" in team.machine.run("dvc push"), "DVC now sees by itself what is damaged: drop tools.remote check"
+    status, said = laptop.tried("python -m tools.remote check")
     assert status == 1 and said.startswith("error: 3 of 4 files") and said.count("damaged") == 3 and f"{BOOKS}/0.txt" in said, said
     assert "4 files pushed" in team.machine.run("dvc push")
     laptop.run("dvc pull")
     assert team.same(laptop.folder / BOOKS)
-    assert "4 files on the remote, all whole" in laptop.run("python -m tools.check_remote")
+    assert "4 files on the remote, all whole" in laptop.run("python -m tools.remote check")
 
 
 def test_without_verify_and_by_dvc_get_a_damaged_object_arrives_unnoticed(over_ssh: Books, tmp_path: Path) -> None:
@@ -87,7 +83,7 @@ def test_a_listing_with_another_name_in_it_is_noticed(over_ssh: Books, tmp_path:
     laptop.tried("dvc pull")
     assert not wrong(laptop.cached())
     assert "not in cache" in laptop.run("dvc status")
-    status, said = laptop.tried("python -m tools.check_remote")
+    status, said = laptop.tried("python -m tools.remote check")
     assert status == 1 and f"{BOOKS}: damaged" in said, said
     over_ssh.machine.run("dvc push")
     laptop.run("dvc pull --force")

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import ROOT
 from tests.remotes.machines import Machine, contents, owner, wrong
 from tests.remotes.servers import READY_SECONDS, S3, Server, Ssh, WebDav, kill, s3_remote, ssh_remote, wait  # noqa: F401
 
@@ -111,11 +110,9 @@ def test_a_push_to_s3_killed_in_its_middle_is_completed_by_the_next(home: Path) 
 
 @pytest.mark.skipif(not shutil.which("rclone"), reason="no rclone on the PATH, whose WebDAV server this needs")
 def test_over_webdav_a_server_killed_in_the_middle_leaves_half_objects_which_the_check_finds_for_the_next_push(home: Path) -> None:
-    """DVC uploads over WebDAV under the last name: half an object passes for a whole one, until `tools.check_remote` looks."""
+    """DVC uploads over WebDAV under the last name: half an object passes for a whole one, until `tools.remote check` looks."""
     server = WebDav(home)
     machine = much(home, server)
-    for name in ("stages", "tools"):
-        shutil.copytree(ROOT / name, machine.folder / name)
     with server.running() as process:
         push = machine.start("dvc push")
         in_the_middle(push, server.store)
@@ -125,7 +122,7 @@ def test_over_webdav_a_server_killed_in_the_middle_leaves_half_objects_which_the
     with server.running():
         machine.run("dvc push")
         assert wrong(server.objects()), "DVC now uploads over WebDAV under another name first: drop this test"
-        status, said = machine.tried("python -m tools.check_remote")
+        status, said = machine.tried("python -m tools.remote check")
         assert status == 1 and "damaged" in said, said
         machine.run("dvc push")
         pulls_all(home, machine, server)
@@ -162,6 +159,8 @@ def test_a_wrong_ssh_key_is_refused_in_words_and_the_right_one_pushes(ssh_remote
         machine.run(command)
     status, said = machine.tried("dvc push")
     assert status != 0 and "Permission denied" in said and "Traceback" not in said
+    status, said = machine.tried("python -m tools.remote push")
+    assert status == 1 and "\nerror: remote: Permission denied" in f"\n{said}" and "Traceback" not in said, said
     for command in ssh_remote.with_key(ssh_remote.key):
         machine.run(command)
     assert "2 files pushed" in machine.run("dvc push")
