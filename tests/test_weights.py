@@ -10,7 +10,14 @@ from stages.common import environments
 
 ROOT = Path(__file__).resolve().parents[1]
 # The training environment carries no test tools: pytest comes from ours, behind everything that it has itself.
-START = f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r}); import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'tests/weights']))"
+# Without boto3, which accelerate would import from ours and botocore from there.
+START = f"""
+import sys
+sys.modules["boto3"] = None
+sys.path.append({sysconfig.get_paths()["purelib"]!r})
+import pytest
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "tests/weights"]))
+"""
 
 
 @pytest.mark.slow

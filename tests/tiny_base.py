@@ -16,8 +16,10 @@ from tests.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
 # The training environment carries no pytest, which that conftest imports: it comes from ours, behind everything that it has itself.
+# Without boto3, which accelerate would import from ours and botocore from there.
 MAKE = f"""
 import sys
+sys.modules["boto3"] = None
 sys.path.append({sysconfig.get_paths()["purelib"]!r})
 import torch
 from tests.weights.conftest import TEMPLATE, tiny_model, tiny_tokenizer
