@@ -132,8 +132,8 @@ def test_a_base_that_works_with_code_of_its_own_alone_is_refused_and_the_code_no
     name: str,
     told: dict,
     stranger: Path,
-    project: Project,
-    marker: Path,  # noqa: F811
+    project: Project,  # noqa: F811
+    marker: Path,
 ) -> None:
     (stranger / "own.py").write_text(OWN_CODE.format(marker=str(marker)))
     (stranger / name).write_text(json.dumps(json.loads((stranger / name).read_text()) | told))
