@@ -6,10 +6,12 @@ import base64
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from urllib.parse import quote
 
+LARGE = 32 << 20  # bytes of a file, of weights mostly, in which a key is looked for as it is and in no other form
 # With the characters that JSON, URLs and base64 write in other ways.
 KEY = "sk-planted/9ever+wr1tten=4nywhere"
 OTHERS = {
@@ -53,8 +55,9 @@ def places(*folders: Path, since: float = 0.0) -> list[Path]:
 def found(keys: list[str], *folders: Path, said: str = "", since: float = 0.0) -> list[str]:
     """Where a key stands, in what form: in a file or a file's name under the folders, or in what was said."""
     sought = [(name, form) for key in keys for name, form in forms(key).items()]
-    told = [(str(path), content) for path in places(*folders, since=since) for content in (str(path).encode(), *contents(path))]
-    return [f"{place}: {name}" for place, content in [*told, ("said", said.encode())] for name, form in sought if form in content]
+    told: Iterable = ((str(path), content) for path in places(*folders, since=since) for content in chain([str(path).encode()], contents(path)))
+    told = chain(told, [("said", said.encode())])
+    return [f"{place}: {name}" for place, content in told for name, form in sought if (len(content) < LARGE or name == "as it is") and form in content]
 
 
 def echoes(header: str) -> dict[str, str]:
