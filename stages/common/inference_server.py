@@ -53,17 +53,20 @@ def positions(model: Path) -> int:
 def command(model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, seed: int, proof: str | None = None) -> list[str]:
     """vLLM's OpenAI server for a model and adapters on top of it; it knows the model by `name`, and by `proof` where there is one.
 
-    `generation-config vllm`: the model's own generation_config must not change the sampling that we ask for. The seed is the
-    server's: a request's own seed ends vLLM's CPU build ("CPU Generator does not use offset", 0.32).
+    `load-format safetensors`: by default vLLM opens a pickle where there is nothing else. `generation-config vllm`: the model's own generation_config must not
+    change the sampling that we ask for. The seed is the server's: a request's own seed ends vLLM's CPU build ("CPU Generator does not use offset", 0.32).
     """
     arguments = [
         environments.python("serve"), "-m", "vllm.entrypoints.openai.api_server", "--host", "127.0.0.1", "--port", str(port),
         "--model", str(model), "--served-model-name", *filter(None, [name, proof]), "--dtype", "bfloat16", "--seed", str(seed), "--max-model-len", str(positions(model)),
-        "--generation-config", "vllm", "--chat-template", str(template), "--disable-uvicorn-access-log",
+        "--generation-config", "vllm", "--load-format", "safetensors", "--chat-template", str(template), "--disable-uvicorn-access-log",
     ]  # fmt: skip
     if not gpu:
         # Compiling takes a minute and gains nothing on a CPU (measured: 295 against 296 tokens/s).
         arguments += ["--enforce-eager"]
+    for folder in adapters.values():
+        if not (folder / "adapter_model.safetensors").is_file():
+            raise UserError(f"{folder}: no adapter_model.safetensors in it; a pickle (adapter_model.bin) is not opened, it could run code")
     if adapters:
         configs = [read_json(folder / "adapter_config.json") for folder in adapters.values()]
         rank = max(rank for config in configs for rank in (config["r"], *config.get("rank_pattern", {}).values()))  # some layers may have their own

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from tqdm import tqdm
 
 from stages.common import characters, children, forgetting
-from stages.common.errors import UserError, run
+from stages.common.errors import UserError, printable, run
 from stages.common.files import adder, document, new_files
 from stages.common.params import load
 from stages.common.schemas import fault
@@ -62,7 +62,7 @@ def main() -> None:
         figures.write(document(metrics(kept, rejected, mended)))
     if first:
         lines = kept.total() + rejected.total()
-        print(f"curate: {rejected.total()} of {lines} rejected, first {told_of(first)}")
+        print(printable(f"curate: {rejected.total()} of {lines} rejected, first {told_of(first)}"))
 
 
 def told_of(reject: Mapping) -> str:

@@ -25,6 +25,7 @@ def serve_python(monkeypatch: pytest.MonkeyPatch) -> None:
 def adapter(folder: Path, rank: int, **more: object) -> Path:
     folder.mkdir()
     (folder / "adapter_config.json").write_text(json.dumps({"r": rank, "lora_alpha": 2 * rank, **more}))
+    (folder / "adapter_model.safetensors").touch()
     return folder
 
 
