@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Said = Iterable[str | float | dict]
-"""Pieces of an answer; a float waits so many seconds, a dict is an event as it is, {"status": 400, ...} in front refuses the request with this body."""
+"""Pieces of an answer; a float waits so many seconds, a dict is an event as it is, {"status": 400, ...} in front refuses the request with this message."""
 
 
 class Model:
     """`with Model(say) as model`: `say(body)` gives what is Said to a request with this body."""
 
     def __init__(self, say: Callable[[dict], Said], names: tuple[str, ...] = ("tuned", "base"), finish: str = "stop"):
+        self.say, self.finish = say, finish
         self.requests: list[dict] = []
         self.headers: list[dict[str, str]] = []
         self.gone = threading.Event()
@@ -29,7 +30,7 @@ class Model:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 model.requests.append(body)
-                pieces = iter(say(body))
+                pieces = iter(model.say(body))
                 first = next(pieces, "")
                 if isinstance(first, dict) and "status" in first:
                     self.reply(first["status"], {"error": {"message": first["message"], "type": "x", "code": first["status"]}})
@@ -43,8 +44,8 @@ class Model:
                             self.wait(piece)
                         else:
                             self.event(piece if isinstance(piece, dict) else {"choices": [{"index": 0, "delta": {"content": piece}, "finish_reason": None}]})
-                    if finish:
-                        self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+                    if model.finish:
+                        self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": model.finish}]})
                         self.wfile.write(b"data: [DONE]\n\n")
                 except OSError:
                     model.gone.set()

@@ -126,8 +126,8 @@ function exchange(at) {
   return make("section", { class: "exchange", "data-at": String(at) },
     make("div", { class: "asked" },
       make("p", { class: "who" }, "You"),
-      make("div", { class: "said", dir: "auto" }, make("p", {}, asked)),
-      last && !live.length ? make("div", { class: "tools" }, tool("take", "Take back", () => takeBack(at))) : ""),
+      make("div", { class: "said", dir: "auto" }, make("p", {}, asked))),
+    last && !live.length ? make("div", { class: "tools taking" }, tool("take", "Take back", () => takeBack(at))) : "",
     make("div", { class: found.length > 1 ? "answers two" : "answers" }, ...found.map((speaker) => column(at, speaker, found.length > 1))));
 }
 

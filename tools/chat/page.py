@@ -16,6 +16,10 @@ from tools.chat.talk import begin
 HERE = Path(__file__).parent
 THUMB = "M2 9h3v9H2zM7 18V9l4-7c1.6 0 2.4 1.2 2.1 2.7L12.4 8H17c1.2 0 2 1 1.7 2.2l-1.5 6.2c-.2 1-1 1.6-2 1.6z"
 
+ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect width="32" height="32" rx="6" fill="#1d1c1a"/>
+<path d="M7 8h18v9a9 9 0 0 1-18 0zM12 14h2M18 14h2M12 20q4 3 8 0" fill="none" stroke="#fbfaf6" stroke-width="2" stroke-linecap="round"/></svg>"""
+"""A mask, for the tab."""
+
 
 def style() -> str:
     """The page's style sheet, behind that of all pages."""
@@ -63,6 +67,7 @@ def render(known: Mapping[str, Mapping], character: str, user: str, speakers: Se
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>Chat</title>
+<link rel="icon" href="icon.svg">
 <link rel="stylesheet" href="page.css">
 </head>
 <body>

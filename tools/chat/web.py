@@ -77,9 +77,10 @@ def application(chat: Chat) -> web.Application:
     app = web.Application(client_max_size=LARGEST, middlewares=[_guard])
     # aiohttp asks each route in turn whether the path is its own; who guesses the token byte by byte would have to see nanoseconds of that.
     root = f"/{chat.token}"
-    app.router.add_get(f"{root}/", lambda _: _text(page.render(chat.cards, chat.character, chat.user, list(chat.speakers), saving.license_of(chat.params)), "html"))
-    app.router.add_get(f"{root}/page.css", lambda _: _text(page.style(), "css"))
-    app.router.add_get(f"{root}/page.js", lambda _: _text(page.script(), "javascript"))
+    app.router.add_get(f"{root}/", lambda _: _text(page.render(chat.cards, chat.character, chat.user, list(chat.speakers), saving.license_of(chat.params)), "text/html"))
+    app.router.add_get(f"{root}/page.css", lambda _: _text(page.style(), "text/css"))
+    app.router.add_get(f"{root}/page.js", lambda _: _text(page.script(), "text/javascript"))
+    app.router.add_get(f"{root}/icon.svg", lambda _: _text(page.ICON, "image/svg+xml"))
     app.router.add_get(f"{root}/picture/{{name}}", lambda request: _picture(request, chat))
     app.router.add_post(f"{root}/answer", lambda request: _answer(request, chat))
     app.router.add_post(f"{root}/told", lambda request: _told(request, chat))
@@ -110,7 +111,7 @@ async def _guard(request: web.Request, handler: Callable[[web.Request], Awaitabl
 
 
 async def _text(content: str, kind: str) -> web.Response:
-    return web.Response(text=content, content_type=f"text/{kind}")
+    return web.Response(text=content, content_type=kind)
 
 
 async def _picture(request: web.Request, chat: Chat) -> web.Response:
