@@ -119,7 +119,7 @@ def test_a_full_disk_leaves_the_talks_as_they_were(house: Project, monkeypatch: 
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError):
+    with pytest.raises(UserError, match=f"{TALKS}: cannot be written: No space left on device"):
         keep(talk("Two?", "Two."))
     assert (house.folder / TALKS).read_bytes() == before
     assert json.loads(before)["user"] == "A. Reader"

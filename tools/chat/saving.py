@@ -44,18 +44,27 @@ def save(talk: Talk, consent: Consent, params: Mapping) -> Saved:
     record = gold(talk, consent)
     _check_source(path, talk.character, params)
     _check_admission(path, talk, record, params)
-    with environments.locked(environments.state("locks") / "talks"):
-        lines = [line for line in _lines(path) if not _begins(record["conversations"], line)]
-        with new_files(path) as (file,):
-            file.write(b"".join(line + b"\n" for line in [*lines, to_json(record)]))
+    try:
+        line = _add(path, record)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
     chosen = params["characters"]
     why_not = f"params.yaml: characters leaves {talk.character} out" if chosen is not None and talk.character not in chosen else None
-    return Saved(path, len(lines) + 1, why_not)
+    return Saved(path, line, why_not)
 
 
 def license_of(params: Mapping) -> str:
     """The licence that params.yaml gives to gold; CC-BY-4.0 where it names no gold."""
     return next((entry["license"] for entry in params["curate.sources"] if entry["kind"] == "gold"), "CC-BY-4.0")
+
+
+def _add(path: Path, record: Mapping) -> int:
+    """Put the record behind the file's others and return its line."""
+    with environments.locked(environments.state("locks") / "talks"):
+        lines = [line for line in _lines(path) if not _begins(record["conversations"], line)]
+        with new_files(path) as (file,):
+            file.write(b"".join(line + b"\n" for line in [*lines, to_json(record)]))
+    return len(lines) + 1
 
 
 def _check(talk: Talk) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -125,10 +125,7 @@ async def _picture(request: web.Request, chat: Chat) -> web.Response:
 async def _answer(request: web.Request, chat: Chat) -> web.StreamResponse:
     """The answer to the last exchange, a JSON line a piece: {"text"} or, at the end, {"finish"} or {"error"}."""
     value = await _body(request)
-    talk = _talk(value, chat)
-    speaker = chat.speakers.get(value.get("speaker"))
-    if speaker is None:
-        raise UserError(f"no such speaker; expected {' or '.join(chat.speakers)}")
+    talk, speaker = _talk(value, chat), chat.speakers[_one_of(chat.speakers, value, "speaker")]
     if not talk.exchanges:
         raise UserError("nothing was asked")
     response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
@@ -163,9 +160,7 @@ async def _save(request: web.Request, chat: Chat) -> web.Response:
 async def _export(request: web.Request, chat: Chat) -> web.Response:
     """The talk as a file to keep, with consent: {"name", "text"}."""
     value = await _body(request)
-    talk, kind = _talk(value, chat), value.get("kind")
-    if kind not in EXPORTS:
-        raise UserError(f"nothing of that kind can be exported; expected {' or '.join(EXPORTS)}")
+    talk, kind = _talk(value, chat), _one_of(EXPORTS, value, "kind")
     consent = _consent(value)
     if not talk.turns:
         raise UserError("nothing was said yet: there is nothing to export")
@@ -186,6 +181,13 @@ async def _body(request: web.Request) -> dict:
     if not isinstance(value, dict):
         raise UserError("expected an object")
     return value
+
+
+def _one_of(known: Iterable[str], value: Mapping, field: str) -> str:
+    names = list(known)
+    if (name := value.get(field)) not in names:
+        raise UserError(f"no such {field}; expected {' or '.join(names)}")
+    return name
 
 
 def _talk(value: Mapping, chat: Chat) -> Talk:
