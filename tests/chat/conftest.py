@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.project import ROOT, Project
+from tests.chat.served import lay_out
+from tests.project import Project
 
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A project with the tools, one chat written by hand, and state of its own, as the working folder."""
-    project = Project(tmp_path / "project")
-    shutil.copytree(ROOT / "tools", project.folder / "tools")
-    project.write("data/gold/sherlock-holmes.jsonl", '{"conversations": [{"from": "human", "value": "By hand?"}, {"from": "gpt", "value": "By hand."}]}\n')
-    (project.folder / "data/raw").mkdir()
+    """The project as the working folder, with state of its own."""
+    project = lay_out(tmp_path / "project")
     monkeypatch.chdir(project.folder)
     monkeypatch.setenv("DRAMATIS_STATE", str(tmp_path / "state"))
     for name in [name for name in os.environ if name in ("DRAMATIS_API_KEY", "NO_COLOR")]:

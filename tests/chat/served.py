@@ -1,9 +1,10 @@
-"""The page's server as a person starts it, `python -m tools.chat --web`, and its address."""
+"""A project to chat in, and the page's server as a person starts it there, `python -m tools.chat --web`, with its address."""
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.project import ROOT, Project
+
 PATIENCE = 60.0
+
+
+def lay_out(folder: Path) -> Project:
+    """A project with the tools and one chat written by hand."""
+    project = Project(folder)
+    shutil.copytree(ROOT / "tools", project.folder / "tools")
+    project.write("data/gold/sherlock-holmes.jsonl", '{"conversations": [{"from": "human", "value": "By hand?"}, {"from": "gpt", "value": "By hand."}]}\n')
+    (project.folder / "data/raw").mkdir()
+    return project
 
 
 @dataclass
@@ -32,10 +44,11 @@ class Served:
 
 
 @contextmanager
-def serving(*arguments: str, folder: Path | None = None) -> Iterator[Served]:
+def serving(*arguments: str, folder: Path | None = None, state: Path | None = None) -> Iterator[Served]:
     """Start it and wait until it says where it is; Ctrl-C, which must end it well, ends it."""
     command = [sys.executable, "-m", "tools.chat", "--web", *arguments]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"} | ({"DRAMATIS_STATE": str(state)} if state else {})
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = []
     try:
         for line in process.stdout:

@@ -18,7 +18,7 @@ import pytest
 from tests.chat.model import Model, echo
 from tests.project import Project
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 TALKS = "data/gold/sherlock-holmes.talks.jsonl"
 STYLE = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?2004[hl]|\x01|\x02")  # colours, and readline's switch for pasted text
 

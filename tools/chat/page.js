@@ -37,7 +37,7 @@ function marked(text) {
 function inline(text, depth) {
   const nodes = [];
   let done = 0;
-  for (const hit of depth < 3 ? text.matchAll(/`([^`\n]+)`|\*\*(?=\S)([^*]+(?:\*[^*]+\*[^*]*)*)\*\*|\*(?=[^\s*])([^*\n]+)\*/g) : []) {
+  for (const hit of depth < 3 ? text.matchAll(/`([^`\n]+)`|\*\*(?=\S)([^*]+(?:\*[^*]+\*[^*]*)*)(?<=\S)\*\*|\*(?=[^\s*])([^*\n]+)(?<=\S)\*(?!\*)/g) : []) {
     nodes.push(text.slice(done, hit.index));
     if (hit[1] !== undefined) nodes.push(make("code", {}, hit[1]));
     else if (hit[2] !== undefined) nodes.push(make("strong", {}, ...inline(hit[2], depth + 1)));
