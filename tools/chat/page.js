@@ -183,19 +183,19 @@ function tools(at, speaker, index, several) {
   const { answers, taken } = talk.exchanges[at];
   const own = answers.flatMap((one, n) => (one.speaker === speaker ? [n] : []));
   const where = own.indexOf(index);
+  const last = at === talk.exchanges.length - 1; // what an earlier answer was is what the later ones answer to: it can be looked at and not exchanged
   const step = (by) => () => {
     shown = [...without(shown, at, speaker), { at, speaker, index: own[where + by] }];
-    if (answers[taken].speaker === speaker) talk.exchanges[at].taken = own[where + by];
+    if (last && answers[taken].speaker === speaker) talk.exchanges[at].taken = own[where + by];
     changed(at);
   };
-  const last = at === talk.exchanges.length - 1;
   const turn = (name, sign, by, label) => tool(`${name} ${speaker}`, sign, step(by), { "aria-label": label, disabled: !(where + by in own) });
   return make("div", { class: "tools" },
     thumb("up", at, index), thumb("down", at, index),
     tool(`edit ${index}`, "Edit", () => { editing = { at, index }; redraw(at); document.querySelector("#edit").focus(); }),
     last && !live.length ? again(at, speaker) : "",
     ...(own.length > 1 ? [turn("earlier", "\u2039", -1, "Earlier answer"), `${where + 1} of ${own.length}`, turn("later", "\u203a", 1, "Later answer")] : []),
-    several ? tool(`go ${speaker}`, index === taken ? "The talk goes on with this" : "Go on with this", () => { talk.exchanges[at].taken = index; changed(at); },
+    several && last ? tool(`go ${speaker}`, index === taken ? "The talk goes on with this" : "Go on with this", () => { talk.exchanges[at].taken = index; changed(at); },
       { "aria-pressed": String(index === taken) }) : "");
 }
 
