@@ -22,6 +22,7 @@ PATIENCE = 60.0  # seconds for an answer, on a machine where others work too
 KEYS = {  # (code, the number of the key, the text that it types)
     "Tab": ("Tab", 9, ""),
     "Enter": ("Enter", 13, "\r"),
+    "Escape": ("Escape", 27, ""),
     "Space": ("Space", 32, " "),
     "ArrowDown": ("ArrowDown", 40, ""),
     "ArrowLeft": ("ArrowLeft", 37, ""),

@@ -72,7 +72,7 @@ class Door:
                 "file": str(source.path),
                 "line": line,
                 "license": license,
-                **({"consent": True} if source.kind == "log" else {}),
+                **({"consent": True} if source.kind == "log" or told.consent is True else {}),
                 **({"group": belongs} if belongs else {}),
             },
             **({"marks": cleaned.marks} if cleaned.marks else {}),
