@@ -9,8 +9,7 @@ import pytest
 from stages.common import environments
 
 ROOT = Path(__file__).resolve().parents[1]
-# The training environment carries no test tools: pytest comes from ours, behind everything that it has itself.
-START = f"import sys; sys.path.append({sysconfig.get_paths()['purelib']!r}); import pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', 'tests/weights']))"
+START = f"from tests.lent import lend; lend({sysconfig.get_paths()['purelib']!r}); import pytest; raise SystemExit(pytest.main(['-q', '-p', 'no:cacheprovider', 'tests/weights']))"
 
 
 @pytest.mark.slow

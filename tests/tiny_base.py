@@ -15,10 +15,10 @@ from stages.common.files import sha256
 from tests.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
-# The training environment carries no pytest, which that conftest imports: it comes from ours, behind everything that it has itself.
 MAKE = f"""
 import sys
-sys.path.append({sysconfig.get_paths()["purelib"]!r})
+from tests.lent import lend
+lend({sysconfig.get_paths()["purelib"]!r})
 import torch
 from tests.weights.conftest import TEMPLATE, tiny_model, tiny_tokenizer
 tiny_model().to(torch.bfloat16).save_pretrained(sys.argv[1])
