@@ -55,7 +55,8 @@ def model_card(manifest: dict, trained: list[dict], params: Mapping, found: dict
         "",
         "## Parity with base + adapter",
         "",
-        f"On {found['tokens']:.0f} tokens of held-out chats: mean |Δlog p| {found['mean_delta']} nats, largest {found['max_delta']}, same first token {found['top1_agreement']:.2%}.",
+        f"On {found['tokens']:.0f} tokens of held-out chats: mean |Δlog p| {found['mean_delta']} nats, largest {found['max_delta']}, same first token "
+        f"{found['top1_agreement']:.2%}, perplexity {found['merged_perplexity']:.3f} for {found['adapter_perplexity']:.3f}.",
         "",
     ]
     return "\n".join(lines)
