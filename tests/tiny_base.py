@@ -36,6 +36,22 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+ADAPT = f"""
+import sys
+from pathlib import Path
+from tests.lent import lend
+lend({sysconfig.get_paths()["purelib"]!r})
+from tests.weights.conftest import tiny_adapter
+tiny_adapter(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def adapt(base: Path, folder: Path) -> Path:
+    """A folder as models/adapter is: an adapter that changes much of a tiny base."""
+    subprocess.run([environments.python("train"), "-c", ADAPT, str(base), str(folder)], cwd=ROOT, env=environments.silent(PYTHONPATH=str(ROOT)), check=True)
+    return folder
+
+
 def describe(folder: Path) -> None:
     """Write the manifest of the weights that lie in a folder."""
     weights = {path.name: {"sha256": sha256(path), "bytes": path.stat().st_size} for path in sorted(folder.glob("*.safetensors"))}

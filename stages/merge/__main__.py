@@ -1,4 +1,4 @@
-"""Folds the adapter into the base, checks that both say the same, and writes the model with a card of what it is made from."""
+"""Folds the adapter into the base, checks that both say the same, and writes the model with a card of what it is made from and the hashes of its files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from stages.common.files import new_folder, read_json, write_json, write_jsonl, 
 from stages.common.params import load
 from stages.merge.card import model_card
 from stages.merge.parity import BOUNDS, beyond, compared
+from stages.merge.sums import write_sums
 
 BASE, ADAPTER, MERGED = Path("models/base"), Path("models/adapter"), "models/merged"
 HELD_OUT = "data/splits/validation.jsonl"  # which train has too: another test split trains nothing, and so merges nothing
@@ -33,6 +34,7 @@ def main() -> None:
             shutil.copyfile(BASE / "generation_config.json", folder / "generation_config.json")
         manifest, trained = read_json(BASE / "manifest.json"), chats.read("data/splits/train.jsonl")
         write_text(folder / "README.md", model_card(manifest, trained, params, found))
+        write_sums(folder)
     write_json("metrics/merge.json", found)
 
 

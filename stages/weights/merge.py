@@ -29,7 +29,7 @@ Answer = tuple[torch.Tensor, torch.Tensor]
 def merge(base: str, adapter: str, merged: str) -> None:
     """Write base + adapter as one model in the base's own precision, with the adapter's tokenizer and template.
 
-    The product is added in float32 and rounded once.
+    The product is added in float32 and rounded once; a QLoRA's to the base as its training saw it (stages/weights/rounded_base.py).
     """
     precision = open_model(base).dtype
     model = open_model(base, adapter, dtype=torch.float32).merge_and_unload()

@@ -18,15 +18,15 @@ from pathlib import Path
 
 from stages.common import characters, chats
 from stages.common.errors import UserError, run
-from stages.common.files import new_folder, read_json, sha256, write_jsonl, write_text
+from stages.common.files import new_folder, read_json, write_jsonl, write_text
 from stages.common.params import read_yaml
 from stages.evaluate import gate
+from stages.merge.sums import SUMS, write_sums
 from tools.publish.card import Model, model_card
 from tools.publish.provenance import manifest, sources
 
 NAMES = ("merged", "adapter")
 MEASURED = ("train", "answer", "evaluate", "merge")  # stages that must be as dvc.lock has them, or the figures are another model's
-SUMS = "SHA256SUMS"
 
 
 def main() -> None:
@@ -79,7 +79,7 @@ def written(name: str, forced: Sequence[gate.Bound], folder: Path) -> None:
                 shutil.copyfile(path, out / path.name)
         write_text(out / "README.md", model_card(model))
         write_jsonl(out / "training_data.jsonl", lines)
-        write_text(out / SUMS, "".join(f"{sha256(path)}  {path.name}\n" for path in sorted(out.iterdir()) if path.name != SUMS))
+        write_sums(out)
 
 
 def said(*command: str) -> str:
