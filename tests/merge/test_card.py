@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from stages.common.params import load
-from stages.merge.card import SHOWN, model_card
+from stages.merge.card import ROUNDED, SHOWN, model_card
 
 ROOT = Path(__file__).resolve().parents[2]
 FOUND = {"tokens": 3712, "mean_delta": 0.0213, "max_delta": 0.75, "top1_agreement": 0.9912, "adapter_perplexity": 51.6686, "merged_perplexity": 51.7012}
@@ -95,3 +95,12 @@ def test_parity_is_told_in_figures() -> None:
 
 def test_the_order_of_the_chats_does_not_change_the_card() -> None:
     assert card(trained=TRAINED[::-1]) == card()
+
+
+def test_a_teachers_name_is_no_markup() -> None:
+    text = card(trained=[chat("synthetic", "CC0-1.0", teacher="<b>a</b> | b")])
+    assert r"| sherlock-holmes | synthetic | \<b\>a\</b\> \| b | CC0-1.0 | 1 |" in text
+
+
+def test_of_a_qlora_it_is_told_what_it_was_merged_into() -> None:
+    assert "- `adapter`: qlora\n" in card(adapter="qlora") and ROUNDED in card(adapter="qlora") and ROUNDED not in card()

@@ -22,9 +22,10 @@ from stages.common.errors import UserError, run
 from stages.common.files import new_folder, read_json, write_jsonl, write_text
 from stages.common.params import read_yaml
 from stages.evaluate import gate
+from stages.merge.card import sources
 from stages.merge.sums import SUMS, write_sums
 from tools.publish.card import Model, model_card
-from tools.publish.provenance import manifest, sources
+from tools.publish.provenance import manifest
 
 NAMES = ("merged", "adapter")
 MEASURED = ("train", "answer", "evaluate", "merge")  # stages that must be as dvc.lock has them, or the figures are another model's
@@ -71,15 +72,15 @@ def measured_here() -> None:
 def written(name: str, forced: Sequence[gate.Bound], folder: Path) -> None:
     """The published folder: whole, or not there."""
     params, source = read_yaml("params.yaml"), Path("models") / name
-    lines = manifest(chats.read("data/splits/train.jsonl"))
+    trained = chats.read("data/splits/train.jsonl")
     cards = characters.read_all()
-    taught = sorted({line["character"] for line in lines} & cards.keys())
+    taught = sorted({chat["character"] for chat in trained} & cards.keys())
     model = Model(
         name,
         {cards[one]["name"]: characters.system_prompt(cards[one], params["curate"]["user"]) for one in taught},
         read_json("models/base/manifest.json"),
         params,
-        sources(lines),
+        sources(trained),
         read_json("metrics/evaluate.json"),
         gate.read(),
         forced,
@@ -90,7 +91,7 @@ def written(name: str, forced: Sequence[gate.Bound], folder: Path) -> None:
             if path.is_file():
                 shutil.copyfile(path, out / path.name)
         write_text(out / "README.md", model_card(model))
-        write_jsonl(out / "training_data.jsonl", lines)
+        write_jsonl(out / "training_data.jsonl", manifest(trained))
         write_sums(out)
 
 
