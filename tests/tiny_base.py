@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -15,15 +14,19 @@ from stages.common.files import sha256
 from tests.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
-MAKE = f"""
+MAKE = """
 import sys
-from tests.lent import lend
-lend({sysconfig.get_paths()["purelib"]!r})
 import torch
-from tests.weights.conftest import TEMPLATE, tiny_model, tiny_tokenizer
+from tests.weights.tiny import TEMPLATE, tiny_model, tiny_tokenizer
 tiny_model().to(torch.bfloat16).save_pretrained(sys.argv[1])
 tiny_tokenizer().save_pretrained(sys.argv[1])
 open(sys.argv[1] + "/chat_template.jinja", "w").write(TEMPLATE)
+"""
+ADAPT = """
+import sys
+from pathlib import Path
+from tests.weights.tiny import tiny_adapter
+tiny_adapter(Path(sys.argv[1]), Path(sys.argv[2]))
 """
 
 
@@ -34,16 +37,6 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([environments.python("train"), "-c", MAKE, str(folder)], cwd=ROOT, env=environments.silent(PYTHONPATH=str(ROOT)), check=True)
     describe(folder)
     return folder
-
-
-ADAPT = f"""
-import sys
-from pathlib import Path
-from tests.lent import lend
-lend({sysconfig.get_paths()["purelib"]!r})
-from tests.weights.conftest import tiny_adapter
-tiny_adapter(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
 
 
 def adapt(base: Path, folder: Path) -> Path:

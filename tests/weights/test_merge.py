@@ -14,7 +14,7 @@ from stages.weights.merge import agreement, measured, merge
 from stages.weights.models import log_probabilities, open_model
 from stages.weights.rounded_base import Rounding, rounding
 from stages.weights.tokenized import tokenize
-from tests.weights.conftest import tiny_adapter, tiny_model, tiny_tokenizer
+from tests.weights.tiny import tiny_adapter, tiny_model, tiny_tokenizer
 
 # The 16 values of NormalFloat, QLoRA (arXiv 2305.14314), appendix E.
 NF4 = (

@@ -14,7 +14,7 @@ from stages.weights.cpu_attention import NAME
 from stages.weights.merge import agreement, merge
 from stages.weights.models import log_probabilities, open_model
 from stages.weights.tokenized import tokenize
-from tests.weights.conftest import tiny_tokenizer
+from tests.weights.tiny import tiny_tokenizer
 
 BOUNDS = read_yaml(Path(__file__).parents[2] / "params.yaml")["merge"]
 
