@@ -55,7 +55,7 @@ def rounding(adapter: str | Path) -> Rounding | None:
     As Axolotl 0.19 reads that config (loaders/model.py, _set_quantization_config).
     """
     config = yaml.safe_load((Path(adapter) / "axolotl.yaml").read_text(encoding="utf-8"))
-    if not (config.get("adapter") == "qlora" and config.get("load_in_4bit")):
+    if config.get("adapter") != "qlora":
         return None
     own = config.get("bnb_config_kwargs") or {}
     precision = torch.bfloat16 if config.get("bf16") else torch.float16 if config.get("fp16") else torch.float32
