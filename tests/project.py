@@ -59,7 +59,7 @@ class Project:
         """Run `python -m stages.STAGE`, or `code` with the stage as its argument, here."""
         command = ["-c", code, f"stages.{stage}"] if code else ["-m", f"stages.{stage}"]
         surroundings = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHASHSEED")}
-        return subprocess.run([sys.executable, *command], cwd=self.folder, env={**surroundings, **environment}, capture_output=True, text=True, timeout=60)
+        return subprocess.run([sys.executable, *command], cwd=self.folder, env={**surroundings, **environment}, capture_output=True, text=True, timeout=300)
 
     def records(self, path: str) -> list[dict]:
         """The records of a JSONL file."""

@@ -22,6 +22,12 @@ tiny_model().to(torch.bfloat16).save_pretrained(sys.argv[1])
 tiny_tokenizer().save_pretrained(sys.argv[1])
 open(sys.argv[1] + "/chat_template.jinja", "w").write(TEMPLATE)
 """
+ADAPT = """
+import sys
+from pathlib import Path
+from tests.weights.tiny import tiny_adapter
+tiny_adapter(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +36,12 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "base"
     subprocess.run([environments.python("train"), "-c", MAKE, str(folder)], cwd=ROOT, env=environments.silent(PYTHONPATH=str(ROOT)), check=True)
     describe(folder)
+    return folder
+
+
+def adapt(base: Path, folder: Path) -> Path:
+    """A folder as models/adapter is: an adapter that changes much of a tiny base."""
+    subprocess.run([environments.python("train"), "-c", ADAPT, str(base), str(folder)], cwd=ROOT, env=environments.silent(PYTHONPATH=str(ROOT)), check=True)
     return folder
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from stages.common import children, environments, inference_server
 from stages.common.errors import UserError
 from stages.common.files import write_json
+from stages.common.params import read_yaml
 
 CACHE = 1  # GiB for each server: 45,000 tokens of SmolLM2-135M, where 48 conversations have 30,000
 
@@ -19,9 +20,20 @@ def serving(base: Path, adapter: Path, seed: int) -> Iterator[dict[str, str]]:
 
     On a GPU it is one server, with the adapter on top of the base. vLLM's LoRA for CPUs (vllm/lora/ops/torch_ops/lora_ops.py, 0.32) copies the
     adapter's weights for every token: 43 tokens a second instead of 247, and half the base's beside it. There the adapter is folded into
-    scratch weights, and each model has a server of its own.
+    scratch weights, and each model has a server of its own. So has each on a GPU, half of it, where the adapter is a QLoRA: it belongs to the
+    base as its training saw it, in 4 bits (stages/weights/rounded_base.py), and not to the one that answers beside it.
     """
     template = adapter / "chat_template.jinja"
+    if environments.has_gpu() and is_qlora(adapter):
+        # One after the other: each counts what another takes meanwhile as its own.
+        with environments.scratch("folded") as scratch:
+            folded = fold(base, adapter, scratch)
+            with (
+                inference_server.serve(base, "base", template, seed, share=0.5) as of_base,
+                inference_server.serve(folded, "adapter", template, seed, share=0.5) as of_adapter,
+            ):
+                yield apart({"base": of_base, "adapter": of_adapter})
+        return
     if environments.has_gpu():
         with inference_server.serve(base, "base", template, seed, {"adapter": adapter.resolve()}) as url:
             yield apart({"base": url, "adapter": url})
@@ -30,6 +42,11 @@ def serving(base: Path, adapter: Path, seed: int) -> Iterator[dict[str, str]]:
         folded = fold(base, adapter, scratch)
         with inference_server.starting(folded, "adapter", template, seed, cache=CACHE) as of_adapter:
             yield apart({"base": of_base.ready(), "adapter": of_adapter.ready()})
+
+
+def is_qlora(adapter: Path) -> bool:
+    """Whether an adapter was trained on a base in 4 bits, by the config kept beside it."""
+    return read_yaml(adapter / "axolotl.yaml")["adapter"] == "qlora"
 
 
 def fold(base: Path, adapter: Path, scratch: Path) -> Path:

@@ -21,6 +21,7 @@ from stages.common.files import read_json
 
 READY_SECONDS = 600
 MAX_MODEL_LEN = 4096  # tokens; longer contexts cost memory for every request
+GPU_MEMORY = 0.9  # of a GPU, for all servers on it; vLLM's own default for one is 0.92
 # vLLM accepts these ranks only (vllm/config/lora.py, 0.32); the default, 16, refuses a larger adapter.
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 
@@ -50,8 +51,10 @@ def positions(model: Path) -> int:
     return min(MAX_MODEL_LEN, read_json(model / "config.json").get("max_position_embeddings") or MAX_MODEL_LEN)
 
 
-def command(model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, seed: int, proof: str | None = None) -> list[str]:
-    """vLLM's OpenAI server for a model and adapters on top of it; it knows the model by `name`, and by `proof` where there is one.
+def command(
+    model: Path, name: str, port: int, adapters: dict[str, Path], template: Path, gpu: bool, seed: int, proof: str | None = None, share: float = 1
+) -> list[str]:
+    """vLLM's OpenAI server for a model and adapters on top of it; it knows the model by `name`, and by `proof` where there is one. `share` as in `serve`.
 
     `load-format safetensors`: by default vLLM opens a pickle where there is nothing else. `generation-config vllm`: the model's own generation_config must not
     change the sampling that we ask for. The seed is the server's: a request's own seed ends vLLM's CPU build ("CPU Generator does not use offset", 0.32).
@@ -64,6 +67,8 @@ def command(model: Path, name: str, port: int, adapters: dict[str, Path], templa
     if not gpu:
         # Compiling takes a minute and gains nothing on a CPU (measured: 295 against 296 tokens/s).
         arguments += ["--enforce-eager"]
+    elif share < 1:
+        arguments += ["--gpu-memory-utilization", f"{GPU_MEMORY * share:g}"]
     for folder in adapters.values():
         if not (folder / "adapter_model.safetensors").is_file():
             raise UserError(f"{folder}: no adapter_model.safetensors in it; a pickle (adapter_model.bin) is not opened, it could run code")
@@ -130,18 +135,18 @@ class Server:
 
 
 @contextmanager
-def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None, cache: int = 2) -> Iterator[str]:
+def serve(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None, cache: int = 2, share: float = 1) -> Iterator[str]:
     """Yield the base URL (http://127.0.0.1:PORT/v1) of a server that has answered a real completion for every model it serves.
 
-    `cache` is GiB of keys and values on a CPU; a GPU gives what it has. Raises UserError with the log's end where it does not come up.
+    `cache` is GiB of keys and values on a CPU; a GPU gives what it has, or `share` of it. Raises UserError with the log's end where it does not come up.
     """
-    with starting(model, name, template, seed, adapters, cache) as server:
+    with starting(model, name, template, seed, adapters, cache, share=share) as server:
         yield server.ready()
 
 
 @contextmanager
 def starting(
-    model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None, cache: int = 2, key: str | None = None
+    model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None, cache: int = 2, key: str | None = None, share: float = 1
 ) -> Iterator[Server]:
     """Start a server and yield it before it is ready, so that several come up together. `key` is what it asks of clients, None of nobody."""
     adapters, gpu = adapters or {}, environments.has_gpu()
@@ -152,7 +157,7 @@ def starting(
     with (
         reserved_port() as port,
         open(log := environments.state("logs") / f"vllm-{port}.log", "wb") as output,
-        children.child(command(model, name, port, adapters, template, gpu, seed, proof), environment, output) as process,
+        children.child(command(model, name, port, adapters, template, gpu, seed, proof, share), environment, output) as process,
     ):
         print(f"vLLM starts with {', '.join([name, *adapters])} ...", flush=True)
         server = Server(f"http://127.0.0.1:{port}", [name, *adapters], process, log, key, proof, time.monotonic())

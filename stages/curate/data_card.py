@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
+
+from stages.common.markdown import escaped
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
 
@@ -18,18 +19,13 @@ def data_card(kept: Mapping[tuple[Path, str, str, str, str], int], rejected: Map
     head += [*(f"- {language}" for language in languages), "task_categories:", "- text-generation", "tags:", "- role-play", "- conversational"]
     head += ["size_categories:", f"- {size}", "configs:", "- config_name: default", "  data_files: chats.jsonl", "---", ""]
     lines = ["# Curated character chats", ""]
-    lines += [f"{total:,} chats of {', '.join(words(names[character]) for character in characters)}, one JSON object a line in ShareGPT form:"]
+    lines += [f"{total:,} chats of {', '.join(escaped(names[character]) for character in characters)}, one JSON object a line in ShareGPT form:"]
     lines += ["`id`, `character`, `conversations` (system, then human and gpt in turn) and `source` (kind, file, line, licence).", ""]
     lines += ["| source | character | kind | licence | language | chats |", "|---|---|---|---|---|---|"]
-    lines += [f"| {' | '.join(words(str(part)) for part in key)} | {count:,} |" for key, count in sorted(kept.items())]
+    lines += [f"| {' | '.join(escaped(str(part)) for part in key)} | {count:,} |" for key, count in sorted(kept.items())]
     lines += ["", f"Left out: {sum(rejected.values()):,}" + (", by rule: " if rejected else ".")]
     if rejected:
         lines[-1] += ", ".join(f"{rule} {count:,}" for rule, count in sorted(rejected.items())) + ". `rejects.jsonl` names file and line of each."
     if "log" in kinds:
         lines += ["", "Logs are real users' chats, kept with their consent; personal data in them has been replaced with placeholders such as `[EMAIL]`."]
     return "\n".join(head + lines) + "\n"
-
-
-def words(text: str) -> str:
-    """Somebody's text as plain words of Markdown: on one line, without markup, and nothing that ends a table's cell."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))

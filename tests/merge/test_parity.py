@@ -8,16 +8,17 @@ import pytest
 
 from stages.merge.parity import beyond, compared
 
-BOUNDS = (0.05, 1.5, 0.97)
-WELL = {"tokens": 4000, "mean_delta": 0.02, "max_delta": 0.6, "top1_agreement": 0.99}
+BOUNDS = {"max_mean_delta": 0.05, "max_delta": 1.5, "min_top1_agreement": 0.97, "max_perplexity_change": 0.01}
+PERPLEXITY = {"adapter_perplexity": 50.0, "merged_perplexity": 50.1, "perplexity_ratio": 1.002}
+WELL = {"tokens": 4000, "mean_delta": 0.02, "max_delta": 0.6, "top1_agreement": 0.99, **PERPLEXITY}
 
 
 def test_figures_within_their_bounds_pass() -> None:
-    assert beyond(WELL, *BOUNDS) is None
+    assert beyond(WELL, BOUNDS) is None
 
 
 def test_a_figure_on_its_bound_passes() -> None:
-    assert beyond({"mean_delta": 0.05, "max_delta": 1.5, "top1_agreement": 0.97}, *BOUNDS) is None
+    assert beyond(WELL | {"mean_delta": 0.05, "max_delta": 1.5, "top1_agreement": 0.97}, BOUNDS) is None
 
 
 @pytest.mark.parametrize(
@@ -26,30 +27,32 @@ def test_a_figure_on_its_bound_passes() -> None:
         ("mean_delta", 0.0501, "mean |difference| 0.0501 nats, allowed 0.05"),
         ("max_delta", 1.51, "largest |difference| 1.51 nats, allowed 1.5"),
         ("top1_agreement", 0.9699, "same first token at 0.9699 of all tokens, at least 0.97"),
+        ("perplexity_ratio", 1.0101, "perplexity 50.1 for 50.0, a change of 1.01%, allowed 1.00%"),
+        ("perplexity_ratio", 0.98, "perplexity 50.1 for 50.0, a change of 2.00%, allowed 1.00%"),
     ],
 )
 def test_a_figure_beyond_its_bound_is_told_with_figure_and_bound_and_alone(figure: str, value: float, said: str) -> None:
-    assert beyond(WELL | {figure: value}, *BOUNDS) == said
+    assert beyond(WELL | {figure: value}, BOUNDS) == said
 
 
 def test_all_figures_beyond_their_bounds_are_told() -> None:
-    said = beyond({"mean_delta": 4.0, "max_delta": 20.0, "top1_agreement": 0.1}, *BOUNDS)
-    assert said.count("; ") == 2 and "4.0" in said and "20.0" in said and "0.1 of" in said
+    said = beyond({"mean_delta": 4.0, "max_delta": 20.0, "top1_agreement": 0.1, **PERPLEXITY, "perplexity_ratio": 50.0}, BOUNDS)
+    assert said.count("; ") == 3 and "4.0" in said and "20.0" in said and "0.1 of" in said
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
-@pytest.mark.parametrize("figure", ["mean_delta", "max_delta"])
+@pytest.mark.parametrize("figure", ["mean_delta", "max_delta", "perplexity_ratio"])
 def test_a_difference_that_is_no_number_never_passes(figure: str, bad: float) -> None:
-    assert str(bad) in beyond(WELL | {figure: bad}, *BOUNDS)
+    assert str(bad) in beyond(WELL | {figure: bad}, BOUNDS)
 
 
 def test_an_agreement_that_is_no_number_never_passes() -> None:
-    assert "nan" in beyond(WELL | {"top1_agreement": math.nan}, *BOUNDS)
+    assert "nan" in beyond(WELL | {"top1_agreement": math.nan}, BOUNDS)
 
 
 def test_figures_that_are_all_no_numbers_break_all_bounds_however_wide() -> None:
-    said = beyond(dict.fromkeys(("mean_delta", "max_delta", "top1_agreement"), math.nan), math.inf, math.inf, -math.inf)
-    assert said.count("nan") == 3
+    said = beyond(dict.fromkeys(WELL, math.nan), dict.fromkeys(BOUNDS, math.inf) | {"min_top1_agreement": -math.inf})
+    assert said.count("; ") == 3
 
 
 @pytest.mark.parametrize(

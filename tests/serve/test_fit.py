@@ -102,6 +102,13 @@ def test_half_a_file_of_weights_is_refused(adapter: Path, base: Path) -> None:
     assert "it is not whole" in refused(adapter, base)
 
 
+def test_a_qlora_is_refused_since_the_base_here_is_not_the_one_it_was_trained_on(adapter: Path, base: Path) -> None:
+    (adapter / "axolotl.yaml").write_text("%YAML 1.1\n---\nadapter: lora\n")
+    fit.adapter_fits(adapter, base, base)
+    (adapter / "axolotl.yaml").write_text("%YAML 1.1\n---\nadapter: qlora\n")
+    assert refused(adapter, base).endswith("serve the merged model")
+
+
 def test_a_folder_without_an_adapter_is_refused(base: Path, tmp_path: Path) -> None:
     assert "no adapter" in refused(tmp_path / "nowhere", base)
 

@@ -111,4 +111,9 @@ def test_secrets_come_from_the_environment_alone() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_no_file_names_a_host_or_a_place_of_one_machine(name: str) -> None:
-    assert re.search(r"\w\.(com|org|io|net|dev|ai|cloud)\b|https?://(?!engine:|127\.0\.0\.1:)|0\.0\.0\.0(?!] # of the container)|/home/|/root/|/Users/", text(name)) is None
+    assert (
+        re.search(
+            r"\w\.(com|org|io|net|dev|ai|cloud)\b|https?://(?!engine:|127\.0\.0\.1:)|0\.0\.0\.0(?!] # of the container)|/home/|/root/|/Users/", text(name)
+        )
+        is None
+    )

@@ -181,7 +181,6 @@ def test_an_environment_of_another_checkout_is_never_deleted_through_a_link(tmp_
     assert (elsewhere / setup.STAMP).exists()
 
 
-
 def test_a_disk_that_fills_up_under_pip_becomes_one_sentence_and_frees_what_was_unfinished(tmp_path, monkeypatch, capfd):
     checkout = make_checkout(tmp_path)
     monkeypatch.setattr(setup, "ROOT", checkout)

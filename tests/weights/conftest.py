@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaForCausalLM
 
-from stages.train.config import DATASET
-from tests.weights.tiny import chat, tiny_model, tiny_tokenizer
+from tests.weights.tiny import chat, tiny_adapter, tiny_model, tiny_tokenizer
 
 
 @pytest.fixture(scope="session")
@@ -30,19 +28,4 @@ def chats(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def adapter(base, tmp_path_factory) -> Path:
-    """An adapter that changes much: both of its matrices drawn at random, as after training."""
-    from peft import LoraConfig, get_peft_model
-
-    folder = tmp_path_factory.mktemp("adapter")
-    torch.manual_seed(1)
-    model = get_peft_model(
-        LlamaForCausalLM.from_pretrained(base, dtype=torch.float32), LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "o_proj"])
-    )
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.1)
-    model.save_pretrained(folder)
-    tiny_tokenizer().save_pretrained(folder)
-    config = {"chat_template": "tokenizer_default", "sequence_len": 512, "train_on_inputs": False, "datasets": [{"path": "-", **DATASET}]}
-    (folder / "axolotl.yaml").write_text(json.dumps(config))
-    return folder
+    return tiny_adapter(base, tmp_path_factory.mktemp("adapter"))

@@ -1,10 +1,16 @@
-"""A tiny random Llama, its tokenizer and its chats, made on the spot in .venv-train."""
+"""A tiny random Llama, its tokenizer, an adapter and its chats, made on the spot in .venv-train."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import torch
+from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from stages.train.config import DATASET
 
 TEMPLATE = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
@@ -25,14 +31,30 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     return fast
 
 
-def tiny_model(seed: int = 0) -> LlamaForCausalLM:
-    """Four layers of width 32. Weights ten times as wide as usual: a layer of a freshly drawn model must matter."""
+def tiny_model(seed: int = 0, width: int = 32, layers: int = 4) -> LlamaForCausalLM:
+    """Weights ten times as wide as usual: a layer of a freshly drawn model must matter."""
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=len(SPECIAL) + 256, hidden_size=32, intermediate_size=64, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=2,
+        vocab_size=len(SPECIAL) + 256, hidden_size=width, intermediate_size=2 * width, num_hidden_layers=layers, num_attention_heads=4, num_key_value_heads=2,
         max_position_embeddings=512, initializer_range=0.2, tie_word_embeddings=True, eos_token_id=2, pad_token_id=0, bos_token_id=1,
     )  # fmt: skip
     return LlamaForCausalLM(config)
+
+
+def tiny_adapter(base: Path, folder: Path, **axolotl: object) -> Path:
+    """An adapter that changes much: both of its matrices drawn at random, as after training; `axolotl`: more keys of the config beside it."""
+    torch.manual_seed(1)
+    model = get_peft_model(
+        LlamaForCausalLM.from_pretrained(base, dtype=torch.float32), LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "v_proj", "o_proj"])
+    )
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    model.save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    config = {"chat_template": "tokenizer_default", "sequence_len": 512, "train_on_inputs": False, "datasets": [{"path": "-", **DATASET}], **axolotl}
+    (folder / "axolotl.yaml").write_text(json.dumps(config))
+    return folder
 
 
 def chat(number: int) -> dict:

@@ -52,7 +52,7 @@ EVALUATE: tuple[tuple[str, Direction], ...] = (
 )
 OTHERS: dict[str, tuple[tuple[str, Direction], ...]] = {
     "metrics/train.json": ((r"(?:last_|best_)?eval_(?:loss|perplexity)|warnings\.total", Direction("lower")),),
-    "metrics/merge.json": ((r"mean_delta|max_delta", Direction("lower")), (r"top1_agreement", Direction("higher"))),
+    "metrics/merge.json": ((r"mean_delta|max_delta|(?:adapter|merged)_perplexity", Direction("lower")), (r"top1_agreement", Direction("higher"))),
     "metrics/gate.json": ((r"passed", Direction("higher")), (r"failed", Direction("lower"))),
 }
 

@@ -1,8 +1,9 @@
-"""`python -m tools.publish merged|adapter [--force METRIC ...] [--tag VERSION]`: a model as others get it, in published/NAME.
+"""`python -m tools.publish merged|adapter [--force METRIC ...] [--tag VERSION] [--upload ORG/NAME [--public]]`: a model as others get it, in published/NAME.
 
 The folder has the model's files, a model card (README.md), training_data.jsonl with the hash of every training chat, and SHA256SUMS. Refused where the gate is
 closed (metrics/gate.json), but for bounds that are forced by their metrics' names, and where the model is not the one that was measured (`dvc status`).
 `--tag v1.0.0` registers the version of the commit as `gto register` does, a git tag, which `dvc get --rev` and `dvc artifacts get` know.
+`--upload ORG/NAME` hands the folder to the hub, to a private repository unless `--public`, with the token in HF_TOKEN; HF_ENDPOINT names another hub.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stages.common import characters, chats
+from stages.common import characters, chats, environments
 from stages.common.errors import UserError, run
-from stages.common.files import new_folder, read_json, sha256, write_jsonl, write_text
+from stages.common.files import new_folder, read_json, write_jsonl, write_text
 from stages.common.params import read_yaml
 from stages.evaluate import gate
+from stages.merge.card import sources
+from stages.merge.sums import SUMS, write_sums
 from tools.publish.card import Model, model_card
-from tools.publish.provenance import manifest, sources
+from tools.publish.provenance import manifest
 
 NAMES = ("merged", "adapter")
 MEASURED = ("train", "answer", "evaluate", "merge")  # stages that must be as dvc.lock has them, or the figures are another model's
-SUMS = "SHA256SUMS"
 
 
 def main() -> None:
@@ -34,7 +36,13 @@ def main() -> None:
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--force", action="append", default=[], metavar="METRIC", help="publish though this bound of the gate is not kept")
     parser.add_argument("--tag", metavar="VERSION", help="v1.0.0: a git tag by which others take the model")
+    parser.add_argument(
+        "--upload", metavar="ORG/NAME", help="hand it to the hub, with the token in HF_TOKEN; one that broke off is repeated by the same command"
+    )
+    parser.add_argument("--public", action="store_true", help="with --upload: for everybody to see")
     asked = parser.parse_args()
+    if asked.public and not asked.upload:
+        raise UserError("--public says who may see what --upload hands to the hub; name a repository there: --upload ORG/NAME")
     forced = gate.refuse(asked.force)
     measured_here()
     if asked.tag and (changed := said("git", "status", "--porcelain", "--untracked-files=no")):
@@ -47,6 +55,11 @@ def main() -> None:
     if asked.tag:
         print(said("gto", "register", asked.name, "--version", asked.tag).splitlines()[0])
         print("`git push --tags` and `dvc push` hand it to others")
+    if asked.upload:
+        os.environ.update(environments.SILENCE)  # before the hub's library reads it
+        from tools.publish.hub import upload
+
+        print(upload(folder, asked.upload, asked.public))
 
 
 def measured_here() -> None:
@@ -59,15 +72,15 @@ def measured_here() -> None:
 def written(name: str, forced: Sequence[gate.Bound], folder: Path) -> None:
     """The published folder: whole, or not there."""
     params, source = read_yaml("params.yaml"), Path("models") / name
-    lines = manifest(chats.read("data/splits/train.jsonl"))
+    trained = chats.read("data/splits/train.jsonl")
     cards = characters.read_all()
-    taught = sorted({line["character"] for line in lines} & cards.keys())
+    taught = sorted({chat["character"] for chat in trained} & cards.keys())
     model = Model(
         name,
         {cards[one]["name"]: characters.system_prompt(cards[one], params["curate"]["user"]) for one in taught},
         read_json("models/base/manifest.json"),
         params,
-        sources(lines),
+        sources(trained),
         read_json("metrics/evaluate.json"),
         gate.read(),
         forced,
@@ -78,8 +91,8 @@ def written(name: str, forced: Sequence[gate.Bound], folder: Path) -> None:
             if path.is_file():
                 shutil.copyfile(path, out / path.name)
         write_text(out / "README.md", model_card(model))
-        write_jsonl(out / "training_data.jsonl", lines)
-        write_text(out / SUMS, "".join(f"{sha256(path)}  {path.name}\n" for path in sorted(out.iterdir()) if path.name != SUMS))
+        write_jsonl(out / "training_data.jsonl", manifest(trained))
+        write_sums(out)
 
 
 def said(*command: str) -> str:

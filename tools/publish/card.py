@@ -6,11 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from stages.curate.data_card import words
+from stages.common.markdown import escaped
 from stages.evaluate.gate import Bound
 from stages.evaluate.inputs import ARMS
-from stages.merge.card import SHOWN
-from tools.publish.provenance import Source
+from stages.merge.card import Source, parameters, table, weights
 
 MEASURES = {
     "perplexity": "perplexity of the character's words in held-out chats",
@@ -22,6 +21,12 @@ MEASURES = {
     "world_invented_rate": "makes up what nobody in the book can know",
     "plain_rate": "plain questions answered exactly",
 }
+
+# The names of licences of models that the hub knows (https://huggingface.co/docs/hub/repositories-licenses); it refuses a card with any other.
+LICENSES = """
+    apache-2.0 mit gemma llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 openrail bigscience-openrail-m creativeml-openrail-m bsd-2-clause bsd-3-clause
+    cc0-1.0 cc-by-4.0 cc-by-sa-4.0 cc-by-nc-4.0 cc-by-nc-sa-4.0 cc-by-nc-nd-4.0 cc-by-nd-4.0 agpl-3.0 gpl-3.0 lgpl-3.0 mpl-2.0 unlicense wtfpl isc zlib
+""".split()
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,19 @@ class Model:
 
 def model_card(model: Model) -> str:
     """The card as Markdown with its YAML head. Equal facts give equal bytes."""
-    called = [words(name) for name in model.characters]
+    called = [escaped(name) for name in model.characters]
     names = " and ".join([*filter(None, [", ".join(called[:-1])]), called[-1]])
-    parts = [_head(model), f"# {names}", _what(model, names), _use(model), _limits(model), _data(model), _parameters(model), _figures(model), _gate(model)]
+    parts = [
+        _head(model),
+        f"# {names}",
+        _what(model, names),
+        _use(model),
+        _limits(model),
+        _data(model),
+        f"## Parameters\n\n{parameters(model.params)}",
+        _figures(model),
+        _gate(model),
+    ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -65,7 +80,7 @@ def _head(model: Model) -> str:
     if model.base["kind"] == "hub":
         lines.append(f"base_model: {model.base['reference']}")
     lines += [
-        f"license: {model.params['base_model_license'].lower()}",
+        *_license(model.params["base_model_license"]),
         f"library_name: {'peft' if model.name == 'adapter' else 'transformers'}",
         "pipeline_tag: text-generation",
         "tags: [dramatis, character, role-play, lora]",
@@ -74,18 +89,23 @@ def _head(model: Model) -> str:
     return "\n".join(lines)
 
 
+def _license(name: str) -> list[str]:
+    """The head's lines on the base's licence: by the hub's own name for it, or as another one with its name."""
+    short = re.sub(r"llama ?([\d.]+) community license( agreement)?", r"llama\1", name.lower())
+    return [f"license: {short}"] if short in LICENSES else ["license: other", f"license_name: {re.sub('[^a-z0-9.]+', '-', name.lower()).strip('-')}"]
+
+
 def _what(model: Model, names: str) -> str:
     revision = f" at revision `{model.base['revision']}`" if model.base["revision"] else ""
     form = "a LoRA adapter for it" if model.name == "adapter" else "a LoRA adapter merged into it"
-    weights = "\n".join(f"- `{name}`: SHA-256 `{entry['sha256']}`" for name, entry in model.base["weights"].items())
     return (
         f"A chat model that speaks as {names}: `{model.base['reference']}`{revision} with {form}, made by Dramatis from commit `{model.commit}`, which has every parameter, hash and figure "
-        f"(`params.yaml`, `dvc.lock`, `metrics/`). `SHA256SUMS` lists this folder's files (`sha256sum -c SHA256SUMS`).\n\nThe base's weights:\n\n{weights}"
+        f"(`params.yaml`, `dvc.lock`, `metrics/`). `SHA256SUMS` lists this folder's files (`sha256sum -c SHA256SUMS`).\n\nThe base's weights:\n\n{weights(model.base)}"
     )
 
 
 def _use(model: Model) -> str:
-    prompts = "\n\n".join(f"**{words(name)}**\n\n{fenced(prompt)}" for name, prompt in model.characters.items())
+    prompts = "\n\n".join(f"**{escaped(name)}**\n\n{fenced(prompt)}" for name, prompt in model.characters.items())
     return f"## Use\n\nFor play and for study: conversation with an invented figure. Send the system prompt as the first message; without one the chat template puts in its own.\n\n{prompts}"
 
 
@@ -98,16 +118,10 @@ def _limits(model: Model) -> str:
 
 
 def _data(model: Model) -> str:
-    rows = "\n".join(f"| {' | '.join(map(words, source))} | {count} |" for source, count in model.sources)
     return (
-        f"## Training data and licences\n\n| character | kind | teacher | licence | chats |\n|---|---|---|---|---|\n{rows}\n\n`training_data.jsonl` names each chat by its id and SHA-256. "
+        f"## Training data and licences\n\n{table(model.sources)}\n\n`training_data.jsonl` names each chat by its id and SHA-256. "
         f"The base model's own licence: {model.params['base_model_license']}. Whoever passes this model on is bound by all of them."
     )
-
-
-def _parameters(model: Model) -> str:
-    shown = {name: model.params[name] for name in ("adapter", *SHOWN)} | {"lora_alpha": model.params["lora_alpha"] or 2 * model.params["lora_r"]}
-    return "## Parameters\n\n" + "\n".join(f"- `{name}`: {value}" for name, value in shown.items())
 
 
 def _figures(model: Model) -> str:

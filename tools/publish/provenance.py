@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
 from stages.common.files import to_json
-
-Source = tuple[str, str, str, str]
-"""Character, kind, teacher or "-", licence."""
 
 
 def manifest(trained: Iterable[Mapping]) -> list[dict]:
@@ -20,8 +16,3 @@ def manifest(trained: Iterable[Mapping]) -> list[dict]:
         told = {name: source[name] for name in ("kind", "license", "teacher") if name in source}
         lines.append({"id": chat["id"], "sha256": sha256(to_json(chat)).hexdigest(), "character": chat["character"], **told})
     return sorted(lines, key=lambda line: line["id"])
-
-
-def sources(lines: Iterable[Mapping]) -> list[tuple[Source, int]]:
-    """How many chats there are of each source, in order."""
-    return sorted(Counter((line["character"], line["kind"], line.get("teacher", "-"), line["license"]) for line in lines).items())

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from stages.common.errors import UserError
 from stages.common.files import read_json, sha256
+from stages.common.params import read_yaml
+from stages.merge.sums import SUMS
 
 NEEDED = ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-SUMS = "SHA256SUMS"
 AS_IS = ("tokenizer.json", "chat_template.jinja")  # one server has one of each, for the base and all adapters
 
 
@@ -78,6 +79,10 @@ def adapter_fits(adapter: Path, base: Path, weights: Path) -> None:
         raise UserError(f"{adapter}: trained on {named}, and models/base is {reference}")
     if config.get("modules_to_save"):
         raise UserError(f"{adapter}: holds whole modules beside LoRA ({', '.join(config['modules_to_save'])}), which vLLM does not serve: merge it")
+    if (adapter / "axolotl.yaml").is_file() and read_yaml(adapter / "axolotl.yaml").get("adapter") == "qlora":
+        raise UserError(
+            f"{adapter}: a QLoRA, which belongs to the base in 4 bits that its training saw, and not to the one served here: serve the merged model"
+        )
     of_base, of_adapter = shapes(weights), shapes(adapter)
     pairs = {name.removesuffix(".lora_A.weight") for name in of_adapter if name.endswith(".lora_A.weight")}
     if not pairs:
