@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import pty
 import re
@@ -14,9 +15,11 @@ import time
 from collections.abc import Callable
 
 import pytest
+from rich.console import Console
 
 from tests.chat.model import Model, echo
 from tests.project import Project
+from tools.chat.terminal import Column
 
 PATIENCE = 60.0
 TALKS = "data/gold/sherlock-holmes.talks.jsonl"
@@ -122,6 +125,15 @@ def test_text_that_means_harm_to_a_terminal_is_shown_and_does_nothing(start: Sta
         shown = chat.say("Well?")
         assert "\ufffd]52;c;b3duZWQ=\ufffd\\\ufffd31m\ufffdgpj.exe [red]x[/red] :smile:" in shown
     assert not re.search(r"\x1b[\]P^_X]|\x1b\[[0-9;]*[A-LN-Za-ln-z]|[\x07\x08\x80-\x9f\u202e]", STYLE.sub("", chat.raw))
+
+
+def test_the_last_place_before_the_terminal_lets_no_control_sequence_through_whoever_wrote_it() -> None:
+    shown = io.StringIO()
+    column = Column(Console(file=shown, width=20, force_terminal=True))
+    for piece in ("\x1b[2", "J one\u202e", " \x9b31m two\r\nthree", "x" * 50):
+        column.add(piece)
+    column.end()
+    assert shown.getvalue() == f"  \ufffd[2J one\ufffd \ufffd31m two\n  three{'x' * 13}\n  {'x' * 18}\n  {'x' * 18}\n  x\n"
 
 
 def test_a_refusal_quotes_the_server_without_its_control_sequences(start: Start) -> None:
