@@ -1,7 +1,7 @@
 # Thin: each target is a line or two. `make` alone lists them.
 PYTHON ?= python3
 
-.PHONY: help setup repro plan test test-fast new-character lint lock
+.PHONY: help setup repro plan test test-fast new-character serve chat chat-web lint audit lock
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +24,20 @@ test-fast: setup ## the tests that take no more than seconds each
 new-character: setup ## lay out a card and a gold file: make new-character NAME="Long John Silver"
 	@.venv/bin/python -m tools.new_character "$$NAME"
 
+serve: setup ## the merged model behind OpenAI's API on 127.0.0.1; make serve ADAPTER=1: base and adapter
+	@.venv/bin/python -m tools.serve $(if $(ADAPTER),--adapter)
+
+chat: setup ## talk with the character in this terminal
+	@.venv/bin/python -m tools.chat
+
+chat-web: setup ## talk with the character on a page that only this machine sees, the base model beside it
+	@.venv/bin/python -m tools.chat --web --compare
+
 lint: setup ## ruff: style, imports, likely bugs
 	.venv/bin/python -m ruff check .
+
+audit: setup ## known vulnerabilities in what the locks pin; says so where nobody can be asked
+	@.venv/bin/python -m tools.audit
 
 COMPILE = uv pip compile --quiet --python-version 3.11
 FOR_CPU = --excludes requirements/cpu-excludes.txt

@@ -18,7 +18,7 @@ def main() -> None:
     job, out = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), Path(sys.argv[2])
     began = time.monotonic()
     tokenizer = AutoTokenizer.from_pretrained(job["tokenizer"], padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.bfloat16).eval()
+    model = AutoModelForCausalLM.from_pretrained(job["model"], dtype=torch.bfloat16, use_safetensors=True).eval()
     torch.manual_seed(job["seed"])
     texts = [tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True) for messages in job["messages"]]
     # top_k 0: the library's own default of 50 would be another sampling than what the server is asked for.

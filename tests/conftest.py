@@ -23,6 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         missing["browser"] = "no chromium on the PATH (apt-get install chromium)"
     if os.geteuid() != 0 or not shutil.which("ip"):
         missing["network"] = "not root, or no ip on the PATH (apt-get install iproute2)"
+    if os.geteuid() != 0:
+        missing["mount"] = "not root, who alone may mount a file system"
     for item in items if not os.environ.get("CI") else ():
         for marker in filter(item.get_closest_marker, missing):
             item.add_marker(pytest.mark.skip(reason=missing[marker]))

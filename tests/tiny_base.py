@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
 
 import pytest
@@ -15,12 +14,10 @@ from stages.common.files import sha256
 from tests.project import Project
 
 ROOT = Path(__file__).resolve().parents[1]
-# The training environment carries no pytest, which that conftest imports: it comes from ours, behind everything that it has itself.
-MAKE = f"""
+MAKE = """
 import sys
-sys.path.append({sysconfig.get_paths()["purelib"]!r})
 import torch
-from tests.weights.conftest import TEMPLATE, tiny_model, tiny_tokenizer
+from tests.weights.tiny import TEMPLATE, tiny_model, tiny_tokenizer
 tiny_model().to(torch.bfloat16).save_pretrained(sys.argv[1])
 tiny_tokenizer().save_pretrained(sys.argv[1])
 open(sys.argv[1] + "/chat_template.jinja", "w").write(TEMPLATE)

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from stages.common import card_files, cards, characters
-from stages.common.errors import UserError, run
+from stages.common.errors import UserError, printable, run
 from tools import card_pictures
 
 
@@ -36,10 +36,10 @@ def check(paths: list[str]) -> None:
     bad = 0
     for path in paths:
         try:
-            print(described(path))
+            print(printable(described(path)))
         except UserError as error:
             bad += 1
-            print(f"error: {error}", file=sys.stderr)
+            print(printable(f"error: {error}"), file=sys.stderr)
     if bad:
         sys.exit(1)
 
@@ -63,9 +63,9 @@ def convert(source: Path, target: Path, spec: str | None, picture: Path | None) 
         origin, under = card_pictures.find(source, found.container, own, picture)
         content, on = card_pictures.with_texts(under, texts, origin or source), f", on {f'the picture of {origin}' if origin else 'a plain picture'}"
     _write(target, content)
-    print(f"{target}: {to} in {target.suffix[1:].upper()}, {_shown(own['data']['name'])}{on}")
+    print(printable(f"{target}: {to} in {target.suffix[1:].upper()}, {_shown(own['data']['name'])}{on}"))
     if (embedded := len(card_pictures.embedded(own))) and not (found.container == "PNG" and target.suffix == ".png" and not picture):
-        print(f"{embedded} of its assets lie in {source} and were left there")
+        print(printable(f"{embedded} of its assets lie in {source} and were left there"))
 
 
 def _shown(name: str) -> str:

@@ -20,7 +20,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from stages.common.errors import UserError, run
+from stages.common.errors import UserError, printable, run
 from stages.common.files import read_json, read_text, write_json, write_text
 from stages.common.schemas import fault
 from stages.evaluate import ratings
@@ -40,15 +40,15 @@ def take(paths: Sequence[Path]) -> int:
         try:
             found = raters(path)
         except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(printable(f"error: {error}"), file=sys.stderr)
             refused += 1
             continue
         for where, rating in found:
             try:
                 place = accept(where, rating, key, meaning)
-                print(f"{where}: {len(rating['ratings'])} ratings by {rating['rater']}, imported as {place}")
+                print(printable(f"{where}: {len(rating['ratings'])} ratings by {rating['rater']}, imported as {place}"))
             except UserError as error:
-                print(f"error: {error}", file=sys.stderr)
+                print(printable(f"error: {error}"), file=sys.stderr)
                 refused += 1
     return refused
 

@@ -49,7 +49,7 @@ class Environment:
 
 
 # Measured on 2 cores. Installed: 0.5, 3.2 and 2.2 GB; at the peak 0.6, 3.8 and 2.5; the rest is bytecode of the first runs, pip's cache, headroom.
-PIPELINE = Environment(".venv", "requirements.txt", 0.9)
+PIPELINE = Environment(".venv", "requirements.txt", 1.0)
 ON_CPU = [PIPELINE, Environment(".venv-train", "requirements/train.txt", 5.2), Environment(".venv-serve", "requirements/serve-cpu.txt", 3.6)]
 # The CUDA locks' wheels are 3.3 and 4.0 GB (downloaded, and perhaps in pip's cache too) and unpack to 6.5 and 8.6 GB; computed, not yet built.
 ON_GPU = [
@@ -219,7 +219,9 @@ def build(environment: Environment, commands: Commands) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Delete an environment, its stamp first: what a kill leaves of it must not look finished."""
+    """Delete an environment, its stamp first: what a kill leaves of it must not look finished. Raises UserError where it is a link, and so somebody else's."""
+    if folder.is_symlink():
+        raise UserError(f"{folder} is a link to {folder.resolve()}, an environment of another checkout: delete the link, and `make setup` builds one here")
     if (folder / STAMP).exists():
         (folder / STAMP).unlink()
     if folder.exists():

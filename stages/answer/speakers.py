@@ -29,7 +29,7 @@ def serving(base: Path, adapter: Path, seed: int) -> Iterator[dict[str, str]]:
     with environments.scratch("folded") as scratch, inference_server.starting(base, "base", template, seed, cache=CACHE) as of_base:
         folded = fold(base, adapter, scratch)
         with inference_server.starting(folded, "adapter", template, seed, cache=CACHE) as of_adapter:
-            yield apart({"base": of_base(), "adapter": of_adapter()})
+            yield apart({"base": of_base.ready(), "adapter": of_adapter.ready()})
 
 
 def fold(base: Path, adapter: Path, scratch: Path) -> Path:

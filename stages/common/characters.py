@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stages.common import card_files, cards, lorebook
+from stages.common.chats import CONTROL
 from stages.common.errors import UserError
 
 FOLDER = Path("data/characters")
 SUFFIXES = (".json", ".png", ".charx")
 NAME = re.compile(r"[a-z0-9-]+")
+TOLD = ("name", "nickname", "system_prompt", "description", "personality", "scenario")  # what of a card a model is told, beside its lorebook
 
 
 def read(path: str | Path) -> dict:
@@ -32,7 +34,14 @@ def usable(card: object, where: str) -> dict:
         raise UserError(f"{where}: system_prompt, description, personality and scenario are all empty: nothing says who the character is")
     if problem := lorebook.fault(data.get("character_book") or {}):
         raise UserError(f"{where}: {problem}")
+    for field, text in [*((field, data.get(field, "")) for field in TOLD), *(("character_book", one["content"]) for one in _entries(data))]:
+        if found := CONTROL.search(text):
+            raise UserError(f"{where}: {field}: a token that opens or ends turns, {found[0]!r}; expected words")
     return data
+
+
+def _entries(data: dict) -> list[dict]:
+    return (data.get("character_book") or {}).get("entries", [])
 
 
 def read_all(folder: str | Path = FOLDER) -> dict[str, dict]:

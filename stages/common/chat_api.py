@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from functools import cache
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import httpx2
@@ -17,6 +19,9 @@ from stages.common.spending import Use
 
 TO_CONNECT = 30.0  # seconds
 MOST_TOKENS = 10**9  # of a request; whoever counts more has miscounted
+SECRET = 8  # characters of a key that is looked for in what an endpoint says; a shorter one is none ("none", "EMPTY")
+# What the SDK raises where no reply came; a head that breaks HTTP it hands on as aiohttp's own.
+NO_REPLY = (openai.APIConnectionError, aiohttp.ClientError, TimeoutError)
 
 
 def client(url: str, secret: str, at_once: int, timeout: float) -> openai.AsyncOpenAI:
@@ -40,6 +45,22 @@ def said(error: openai.APIStatusError) -> str:
     body = error.body
     told = body.get("message") or body.get("detail") if isinstance(body, dict) else body
     return str(told or error.response.text or "nothing")
+
+
+def without(text: str, secret: str) -> str:
+    """What an endpoint said with *** for the key, which some repeat: as it is, or as JSON, a URL or base64 have it."""
+    for form in _forms(secret) if len(secret) >= SECRET else ():
+        text = text.replace(form, "***")
+    return text
+
+
+@cache
+def _forms(secret: str) -> list[str]:
+    """A key as programs write it, the longest first. Base64 of a text with the key in it has three forms, by where the key begins; the letters at its ends go with its neighbours."""
+    encoded = [base64.b64encode(b"\0" * before + secret.encode()).decode() for before in range(3)]
+    inner = [whole[4 if before else 0 : -4] for before, whole in enumerate(encoded)]
+    forms = {secret, secret.replace("/", r"\/"), quote(secret, safe=""), *inner, *(one.translate(str.maketrans("+/", "-_")) for one in inner)}
+    return sorted(forms, key=lambda form: (-len(form), form))
 
 
 def never_connected(found: list[BaseException]) -> bool:

@@ -137,12 +137,17 @@ def last_lines(path: Path, count: int = 25) -> str:
 
 
 def run(command: list[str], environment: dict[str, str], log: Path) -> None:
-    """Run `command` to its end with its output in `log`. Raises UserError with its own error, else the log's end, where it fails."""
+    """Run `command` to its end with its output in `log`. Raises UserError with its own error, else the log's end, where it fails.
+
+    Until it has ended well the log bears this process's number: of two experiments at once neither writes over the other's, or is told the other's error.
+    """
+    own = log.with_name(f"{log.stem}-{os.getpid()}{log.suffix}")
     log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "wb") as output, child(command, environment, output) as process:
+    with open(own, "wb") as output, child(command, environment, output) as process:
         status = process.wait()
     if status != 0:
-        said = [line for line in last_lines(log).splitlines() if line.startswith("error: ")]
+        said = [line for line in last_lines(own).splitlines() if line.startswith("error: ")]
         raise UserError(
-            said[-1].removeprefix("error: ") if said else f"{' '.join(command[1:3])} ended with status {status}. The end of {log}:\n{last_lines(log)}"
+            said[-1].removeprefix("error: ") if said else f"{' '.join(command[1:3])} ended with status {status}. The end of {own}:\n{last_lines(own)}"
         )
+    own.replace(log)

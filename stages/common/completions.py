@@ -26,7 +26,6 @@ REFUSALS = 12  # of one request, as one of too many: six minutes where nothing e
 SILENT, ERRORS = 1 / 3, 1 / 20
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0  # seconds after a failure: twice as long after the next one
 LONGEST_RETRY_AFTER = 600.0  # seconds that an endpoint may ask to wait; beyond that a person should know
-SECRET = 8  # characters of a key that is looked for in answers; a shorter one is none ("none", "EMPTY")
 LOOK_AT = {404: "; is the address whole, which mostly ends in /v1, and the model's name right?"}
 OTHERS_TURN = 0.2  # seconds between looks at what another run is asking
 
@@ -297,7 +296,7 @@ class _Run:
                 f"{self.url} answered {error.status_code} to model {body['model']}: {self._clean(chat_api.said(error))}{LOOK_AT.get(error.status_code, '')}",
                 sent,
             ) from None
-        except (openai.APIConnectionError, TimeoutError) as error:
+        except chat_api.NO_REPLY as error:
             causes = chat_api.causes(error)
             if isinstance(error, TimeoutError):
                 why = f"silence for {self.terms.timeout:g} s"
@@ -308,7 +307,7 @@ class _Run:
             self.pace.stumbled()
             raise _Passing(f"no answer from {self.url}: {why}", billed=not chat_api.never_connected(causes), gone=SILENT) from None
         if answer := chat_api.read(reply.content, question.upper):
-            return replace(answer, text=answer.text.replace(self.secret, "***")) if len(self.secret) >= SECRET else answer
+            return replace(answer, text=chat_api.without(answer.text, self.secret), finish=chat_api.without(answer.finish, self.secret))
         self.pace.stumbled()
         raise _Passing(f"{self.url} sent no chat completion to model {body['model']}: {self._clean(reply.text)}", billed=True)
 
@@ -336,7 +335,7 @@ class _Run:
 
     def _clean(self, said: str) -> str:
         """Others' words on one line, without the key: some servers repeat it."""
-        return " ".join(said.replace(self.secret, "***").split())[:300]
+        return " ".join(chat_api.without(said, self.secret).split())[:300]
 
     async def _change(self, seconds: float | None = None) -> None:
         """Wait until a request ends, or for so many seconds. Between the look that led here and the clearing nobody else runs: no end is missed."""

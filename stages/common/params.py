@@ -43,6 +43,8 @@ def check(values: Any) -> None:
         if error.validator == "required":
             missing = sorted(set(error.schema["required"]) - set(error.instance))
             raise UserError(f"params.yaml: missing parameter {', '.join(f'{key}.{name}' if key else name for name in missing)}")
+        if key.endswith("api_key_env"):  # what it is could be the key itself
+            raise UserError(f"params.yaml: {key} is no name of an environment variable; expected the name of the one that holds the key")
         allowed = {rule: value for rule, value in error.schema.items() if rule in TOLD}
         raise UserError(f"params.yaml: {key} is {json.dumps(error.instance, default=str)}; allowed: {json.dumps(allowed)[1:-1]}")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from tqdm import tqdm
 
 from stages.common import characters, children, forgetting
-from stages.common.errors import UserError, run
+from stages.common.errors import UserError, printable, run
 from stages.common.files import adder, document, new_files
 from stages.common.params import load
 from stages.common.schemas import fault
@@ -19,7 +19,7 @@ from stages.curate.faults import Fault
 from stages.curate.formats import Told, told
 from stages.curate.records import Record, read
 from stages.curate.seen import seen
-from stages.curate.sources import Source, sources
+from stages.curate.sources import Source, sources, used
 from stages.curate.unpacking import unpacked
 
 WRITTEN = ("data/curated/chats.jsonl", "data/curated/rejects.jsonl", "data/curated/README.md", "metrics/curate.json")
@@ -33,7 +33,8 @@ def main() -> None:
     consented = consent.read(params["curate.consent"]) if params["curate.consent"] else frozenset()
     rules = Rules(params["curate.user"], params["curate.quotes"], params["curate.licenses_allowed"], consented, forgetting.read())
     doors = {name: Door(name, card, rules) for name, card in cards.items()}
-    files = list(sources(params["curate.sources"], known, set(cards)))
+    listed = params["curate.sources"]
+    files = list(sources(listed, known, set(cards), used(listed, params["curate.use"])))
     kept, rejected, mended, first = Counter(), Counter(), Counter(), None
     with new_files(*WRITTEN) as (chats, rejects, readme, figures), seen() as places:
         keep, leave = adder(chats), adder(rejects)
@@ -61,7 +62,7 @@ def main() -> None:
         figures.write(document(metrics(kept, rejected, mended)))
     if first:
         lines = kept.total() + rejected.total()
-        print(f"curate: {rejected.total()} of {lines} rejected, first {told_of(first)}")
+        print(printable(f"curate: {rejected.total()} of {lines} rejected, first {told_of(first)}"))
 
 
 def told_of(reject: Mapping) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,10 +18,10 @@ def data_card(kept: Mapping[tuple[Path, str, str, str, str], int], rejected: Map
     head += [*(f"- {language}" for language in languages), "task_categories:", "- text-generation", "tags:", "- role-play", "- conversational"]
     head += ["size_categories:", f"- {size}", "configs:", "- config_name: default", "  data_files: chats.jsonl", "---", ""]
     lines = ["# Curated character chats", ""]
-    lines += [f"{total:,} chats of {', '.join(names[character] for character in characters)}, one JSON object a line in ShareGPT form:"]
+    lines += [f"{total:,} chats of {', '.join(words(names[character]) for character in characters)}, one JSON object a line in ShareGPT form:"]
     lines += ["`id`, `character`, `conversations` (system, then human and gpt in turn) and `source` (kind, file, line, licence).", ""]
     lines += ["| source | character | kind | licence | language | chats |", "|---|---|---|---|---|---|"]
-    lines += [f"| {' | '.join(_cell(str(part)) for part in key)} | {count:,} |" for key, count in sorted(kept.items())]
+    lines += [f"| {' | '.join(words(str(part)) for part in key)} | {count:,} |" for key, count in sorted(kept.items())]
     lines += ["", f"Left out: {sum(rejected.values()):,}" + (", by rule: " if rejected else ".")]
     if rejected:
         lines[-1] += ", ".join(f"{rule} {count:,}" for rule, count in sorted(rejected.items())) + ". `rejects.jsonl` names file and line of each."
@@ -29,5 +30,6 @@ def data_card(kept: Mapping[tuple[Path, str, str, str, str], int], rejected: Map
     return "\n".join(head + lines) + "\n"
 
 
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+def words(text: str) -> str:
+    """Somebody's text as plain words of Markdown: on one line, without markup, and nothing that ends a table's cell."""
+    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))

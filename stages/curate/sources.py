@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,19 @@ class Source:
     language: str
 
 
-def sources(listed: Iterable[Mapping], cards: Collection[str], chosen: Collection[str]) -> Iterator[Source]:
-    """The files of `curate.sources` whose character is among the `chosen`, in the order of the list, then of names.
+def used(listed: Sequence[Mapping], kinds: Collection[str] | None) -> Collection[str]:
+    """The kinds of sources that take part: `kinds`, or all that are `listed` where it is None.
+
+    Raises UserError for one that no entry has: that would be the run without it, under another name.
+    """
+    there = dict.fromkeys(entry["kind"] for entry in listed)
+    if missing := [kind for kind in kinds or () if kind not in there]:
+        raise UserError(f"params.yaml: curate.use names {', '.join(missing)}, and no entry of curate.sources is of that kind; found {', '.join(there)}")
+    return there if kinds is None else kinds
+
+
+def sources(listed: Iterable[Mapping], cards: Collection[str], chosen: Collection[str], kinds: Collection[str]) -> Iterator[Source]:
+    """The files of `curate.sources` whose character is among the `chosen` and whose kind is among the `kinds`, in the order of the list, then of names.
 
     An entry has path, kind, license, and perhaps language (else English) and character (else each file's name up to its first dot). Raises UserError for a path outside ROOTS, one that is
     not there, a folder without a file of chats, a file named twice, and a character without a card.
@@ -54,7 +65,7 @@ def sources(listed: Iterable[Mapping], cards: Collection[str], chosen: Collectio
             character = entry.get("character") or file.name.partition(".")[0]
             if character not in cards:
                 raise UserError(f"{file}: no character card for {character}; cards: {', '.join(cards)}; or name the character in {where}")
-            if character in chosen:
+            if character in chosen and entry["kind"] in kinds:
                 yield Source(file, character, entry["kind"], entry["license"], entry.get("language", "en"))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from stages.common import completions, endpoints, paid
 from stages.common.answer_store import Answer, key
 from stages.common.completions import Request, Terms, Unanswered
-from stages.common.errors import UserError
+from stages.common.errors import UserError, printable
 from stages.common.spending import FREE, Caps, Price, Use, likely, most
 from stages.evaluate.judging import Judgment, Question, again, messages, read
 
@@ -102,7 +102,7 @@ def judge(questions: Sequence[Question], cards: Mapping[str, dict], params: Mapp
             left = [one for one in left if one.judgment is None]
     judgments = [one.judgment for one in asking]
     for sentence in _missing(judgments, caps):
-        print(sentence, flush=True)
+        print(printable(sentence), flush=True)
     answers = [answer for one in asking for answer in one.answers]
     paid_for = {name: answer for _, name, answer in answers}  # equal requests are paid for once
     used = sum(((price or FREE).use(answer.prompt_tokens, answer.completion_tokens) for answer in paid_for.values()), Use())

@@ -15,6 +15,7 @@ from stages.evaluate.scores import Gold, Scores
 # Fixed bins, so that two runs can be laid over each other; the last one is open. 120 words is filter.max_words.
 BIN_WORDS = 10
 LAST_BIN = 120
+FORMULAS = ("=", "+", "-", "@")  # how one begins
 
 
 @dataclass(frozen=True)
@@ -87,5 +88,13 @@ def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows([f"{cell:.6f}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+    writer.writerows([_cell(cell) for cell in row] for row in rows)
     return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A number with six digits behind the point; a text on one line, and so that no spreadsheet takes it for a formula (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    if isinstance(value, str):
+        text = " ".join(value.split())
+        return f"'{text}" if text.startswith(FORMULAS) else text
+    return f"{value:.6f}" if isinstance(value, float) else value

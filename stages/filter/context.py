@@ -59,7 +59,7 @@ class Context:
         messages = [{"role": ROLES[turn["from"]], "content": turn["value"]} for turn in conversations]
         try:
             return self.template.render(messages=messages, tools=None, documents=None, add_generation_prompt=False, **self.special)
-        except TemplateError as error:
+        except Exception as error:  # a template may divide by nothing, or reach for what the sandbox denies
             raise UserError(f"the base model's chat template refuses a chat: {error}") from error
 
     def tokens(self, conversations: Sequence[Mapping[str, str]]) -> int:

@@ -8,6 +8,7 @@ from stages.common import critique, schemas
 from stages.common.answer_store import Answer, key
 from stages.common.completions import Request, Unanswered
 from stages.common.endpoints import response_format
+from stages.common.errors import printable
 from stages.synthesize.parsing import NotAChat, parsed
 from stages.synthesize.prompts import SERVED, body_of, written
 
@@ -53,7 +54,7 @@ def criticise(
         try:
             found[request.index] = scores(outcome)
         except NotAChat as fault:
-            print(f"critic: request {request.index}: {fault}", flush=True)
+            print(printable(f"critic: request {request.index}: {fault}"), flush=True)
     return found, answers, missing
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from stages.common.errors import UserError
@@ -73,7 +72,7 @@ class Serving:
         messages = [{"role": ROLES[turn["from"]], "content": turn["value"]} for turn in turns]
         try:
             return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask, **variables)
-        except TemplateError as error:
+        except Exception as error:  # a template may divide by nothing, or reach for what the sandbox denies
             raise UserError(f"the chat template refuses it: {error}; {REMEDY}") from None
 
     def writes_the_date(self, turns: Sequence[Turn]) -> bool:

@@ -7,9 +7,9 @@ from math import prod
 from pathlib import Path
 
 from safetensors import safe_open
-from transformers import AutoTokenizer
+from transformers import AutoConfig, AutoTokenizer
 
-from stages.common.errors import run
+from stages.common.errors import UserError, run
 from stages.common.files import write_json, write_text
 from stages.weights.tokenizers import facts
 
@@ -23,8 +23,22 @@ def parameters(folder: Path) -> int:
     return total
 
 
+def needs_own_code(folder: Path) -> str | None:
+    """Which of config and tokenizer transformers could only open by running code that came with the model; None where it knows both."""
+    for name, auto in (("config.json", AutoConfig), ("tokenizer_config.json", AutoTokenizer)):
+        try:
+            auto.from_pretrained(folder, trust_remote_code=False)
+        except ValueError as error:
+            if "trust_remote_code" in str(error):
+                return name
+            raise
+    return None
+
+
 def main() -> None:
     folder, out = Path(sys.argv[1]), Path(sys.argv[2])
+    if name := needs_own_code(folder):
+        raise UserError(f"{folder / name} asks for code of the model's own, which is never run; take a model that transformers knows by itself")
     found = facts(folder)
     write_text(out.with_name("chat_template.jinja"), AutoTokenizer.from_pretrained(folder).chat_template)
     write_json(out, {**found, "parameters": parameters(folder)})

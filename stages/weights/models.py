@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
+from stages.common.errors import UserError
 from stages.weights.cpu_attention import use_two_products
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def open_model(folder: str, adapter: str | None = None, dtype: torch.dtype | str = "auto") -> PreTrainedModel | PeftModel:
-    """The model in `folder` for inference, with an adapter on top where one is named. Raises OSError where there is none."""
+    """The model in `folder` for inference, with an adapter on top where one is named. Raises OSError where there is none, UserError where the adapter's weights are no safetensors:
+    a pickle is not opened."""
+    if adapter and not (Path(adapter) / "adapter_model.safetensors").is_file():
+        raise UserError(f"{adapter}: no adapter_model.safetensors in it; a pickle (adapter_model.bin) is not opened, it could run code")
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, use_safetensors=True, trust_remote_code=False)
     if DEVICE == "cpu":
         use_two_products(model)

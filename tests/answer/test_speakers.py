@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,14 +20,14 @@ def started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, A
     found: list[dict[str, Any]] = []
 
     @contextmanager
-    def starting(model: Path, name: str, template: Path, seed: int, adapters: dict | None = None, cache: int = 2) -> Iterator[Callable[[], str]]:
+    def starting(model: Path, name: str, template: Path, seed: int, adapters: dict | None = None, cache: int = 2) -> Iterator[SimpleNamespace]:
         found.append({"model": model, "name": name, "template": template, "seed": seed, "adapters": adapters, "cache": cache})
-        yield lambda: f"http://127.0.0.1:{len(found)}/{name}"
+        yield SimpleNamespace(ready=lambda: f"http://127.0.0.1:{len(found)}/{name}")
 
     @contextmanager
     def serve(*given: Any) -> Iterator[str]:
-        with starting(*given) as ready:
-            yield ready()
+        with starting(*given) as server:
+            yield server.ready()
 
     def fold(base: Path, adapter: Path, scratch: Path) -> Path:
         found.append({"folded": (base, adapter)})

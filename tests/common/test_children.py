@@ -7,6 +7,7 @@ hit at once, beside one that nobody touches.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -336,9 +337,26 @@ def test_the_last_error_line_of_a_command_that_fails_becomes_the_stages_own(tree
 def test_a_command_that_fails_without_an_error_line_is_reported_with_its_status_and_the_end_of_its_log(tree: Callable[..., Tree]) -> None:
     one = tree(command="for n in $(seq 40); do echo line $n; done; exit 3").start(stderr=subprocess.PIPE)
     said = one.process.communicate(timeout=20)[1].splitlines()
-    assert said[0] == "error: command.sh ended with status 3. The end of log.txt:"
+    assert re.fullmatch(r"error: command.sh ended with status 3. The end of log-\d+.txt:", said[0])
     assert said[1:] == [f"line {n}" for n in range(16, 41)]
     assert one.process.returncode == 1
+
+
+def test_of_two_that_run_at_once_with_one_log_each_tells_its_own_error(tmp_path: Path) -> None:
+    code = "import os, sys\nfrom pathlib import Path\nfrom stages.common import children, errors\n"
+    code += "errors.run(lambda: children.run(['sh', '-c', sys.argv[1]], dict(os.environ), Path('log.txt')))"
+
+    def start(script: str) -> subprocess.Popen[str]:
+        surroundings = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.Popen([sys.executable, "-c", code, script], cwd=tmp_path, env=surroundings, stderr=subprocess.PIPE, text=True)
+
+    with start("echo 'error: of the first'; while [ ! -e go ]; do sleep 0.1; done; exit 1") as first:
+        while not any("first" in path.read_text() for path in tmp_path.glob("log*")):
+            time.sleep(0.05)
+        with start("echo 'error: of the second'; exit 1") as second:
+            assert second.communicate(timeout=60)[1] == "error: of the second\n"
+        (tmp_path / "go").touch()
+        assert first.communicate(timeout=60)[1] == "error: of the first\n"
 
 
 def test_the_end_of_one_child_leaves_another_of_the_same_stage_alone(tree: Callable[..., Tree]) -> None:

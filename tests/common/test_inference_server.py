@@ -6,7 +6,9 @@ import json
 import os
 import socket
 import sys
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -23,6 +25,7 @@ def serve_python(monkeypatch: pytest.MonkeyPatch) -> None:
 def adapter(folder: Path, rank: int, **more: object) -> Path:
     folder.mkdir()
     (folder / "adapter_config.json").write_text(json.dumps({"r": rank, "lora_alpha": 2 * rank, **more}))
+    (folder / "adapter_model.safetensors").touch()
     return folder
 
 
@@ -37,7 +40,7 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def command(adapters: dict[str, Path] | None = None, gpu: bool = False) -> list[str]:
-    return inference_server.command(Path("models/base"), "base", 8123, adapters or {}, Path("chat_template.jinja"), gpu, seed=11)
+    return inference_server.command(Path("models/base"), "base", 8123, adapters or {}, Path("chat_template.jinja"), gpu, seed=11, proof="this-server-0a")
 
 
 def value(arguments: list[str], flag: str) -> str:
@@ -118,6 +121,40 @@ def test_a_free_port_can_be_bound_and_is_none_that_somebody_listens_on() -> None
     for port in sorted(ports)[:5]:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
+
+
+def test_a_reserved_port_is_given_to_nobody_else_until_a_server_listens_on_it_and_then_it_is_free_again() -> None:
+    with ExitStack() as stack:
+        ports = [stack.enter_context(inference_server.reserved_port()) for _ in range(200)]
+        others = [stack.enter_context(socket.socket()) for _ in range(2000)]
+        for number, other in enumerate(others):
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, number % 2)
+            other.bind(("127.0.0.1", 0))
+        assert len({*ports, *(other.getsockname()[1] for other in others)}) == 2200
+        server = stack.enter_context(socket.socket())
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as vLLM does
+        server.bind(("127.0.0.1", ports[0]))
+        server.listen()
+        stack.enter_context(socket.create_connection(("127.0.0.1", ports[0])))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", ports[1]))
+
+
+def test_another_server_on_the_port_that_knows_the_same_model_is_never_taken_for_ours(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(body: dict, count: int) -> Reply:  # as vLLM: a model that it does not know is 404
+        return Reply({"choices": [{"text": "."}]}) if body["model"] in ("base", "adapter") else Reply({"error": "no such model"}, status=404)
+
+    late = tmp_path / "late"  # in vLLM's place: it ends when it finds the port taken
+    late.write_text("#!/bin/sh\nsleep 2\necho Address already in use\nexit 1\n")
+    late.chmod(0o755)
+    monkeypatch.setenv("DRAMATIS_SERVE_PYTHON", str(late))
+    monkeypatch.setenv("DRAMATIS_STATE", str(tmp_path / "state"))
+    with Endpoint(answer) as foreign:
+        monkeypatch.setattr(inference_server, "reserved_port", lambda: nullcontext(urlsplit(foreign.url).port))
+        with pytest.raises(UserError, match="(?s)vLLM ended with status 1 before it was ready.*Address already in use"):
+            with inference_server.serve(base, "base", Path("chat_template.jinja"), 11):
+                pass
+        assert {sent.body["model"] for sent in foreign.requests} & {"base", "adapter"} == set() != foreign.requests
 
 
 def test_every_core_that_this_process_may_use_is_bound_on_a_cpu() -> None:

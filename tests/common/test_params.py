@@ -95,6 +95,7 @@ def test_every_way_to_write_a_learning_rate_is_a_number(tmp_path: Path, written:
         ("filter.min_words", "0", "0", '"minimum": 1'),
         ("filter.max_repeated_in_reply", "1.01", "1.01", '"maximum": 1'),
         ("synthesize.request", "{stream: true}", '"stream"', '"enum": ["model", "messages", "n", "stream", "response_format"]'),
+        ("curate.use", "gold", '"gold"', '"type": ["array", "null"]'),
         ("synthesize.base_url", "ftp://here", '"ftp://here"', '"pattern": "^https?://"'),
     ],
 )
@@ -102,6 +103,11 @@ def test_a_value_out_of_range_is_one_sentence_with_key_value_and_what_is_allowed
     said = refusal(changed(tmp_path, name, value))
     assert said.startswith(f"params.yaml: {name} is {shown}; allowed: ")
     assert allowed in said
+
+
+def test_an_unknown_kind_of_source_is_one_sentence_with_the_kinds_there_are(tmp_path: Path) -> None:
+    said = refusal(changed(tmp_path, "curate.use", "[gold, bok]"))
+    assert said == 'params.yaml: curate.use.1 is "bok"; allowed: "enum": ["gold", "log", "import", "book"]'
 
 
 @pytest.mark.parametrize("name", ["learning_rate", "max_grad_norm", "holdout.test", "synthesize.temperature"])

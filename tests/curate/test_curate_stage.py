@@ -181,6 +181,19 @@ def test_of_a_log_only_what_somebody_consented_to_is_kept_and_of_the_rest_not_a_
     assert (figures["redacted_email"], figures["redacted_name"], figures["rejected_consent"]) == (2, 4, 2)
 
 
+def test_a_sweep_over_the_kinds_of_sources_keeps_the_gold_as_it_is_and_reads_no_more_than_it_names(project: Project) -> None:
+    project.write(GOLD, GOOD[0])
+    project.write("data/raw/log.jsonl", log_line(1, consent=True))
+    project.set("curate.sources", [{"path": "data/gold", "kind": "gold", "license": "CC-BY-4.0"}, LOG])
+    written = {}
+    for use in (None, ["log", "gold"], ["gold"]):
+        project.set("curate.use", use)
+        assert project.run("curate").returncode == 0
+        written[str(use)] = project.records("data/curated/chats.jsonl")
+    assert [chat["source"]["kind"] for chat in written["None"]] == ["gold", "log"] and written["None"] == written["['log', 'gold']"]
+    assert written["['gold']"] == written["None"][:1]
+
+
 def test_who_asked_to_be_forgotten_is_left_out_whatever_the_consent(project: Project) -> None:
     from stages.common import forgetting
 

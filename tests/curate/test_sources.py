@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stages.common.errors import UserError
-from stages.curate.sources import Source, sources
+from stages.curate.sources import Source, sources, used
 
 CARDS = ("elizabeth-bennet", "sherlock-holmes")
 
@@ -28,8 +28,9 @@ def raw(tmp_path, monkeypatch) -> Path:
     return tmp_path / "data" / "raw"
 
 
-def listed(*entries: dict, chosen: tuple[str, ...] = CARDS) -> list[Source]:
-    return list(sources([{"kind": "import", "license": "MIT", **entry} for entry in entries], CARDS, chosen))
+def listed(*entries: dict, chosen: tuple[str, ...] = CARDS, use: list[str] | None = None) -> list[Source]:
+    whole = [{"kind": "import", "license": "MIT", **entry} for entry in entries]
+    return list(sources(whole, CARDS, chosen, used(whole, use)))
 
 
 def test_a_folder_gives_its_files_in_order_of_names_each_named_after_its_character(raw):
@@ -47,6 +48,18 @@ def test_a_named_character_has_all_files_of_the_folder_but_notes_and_hidden_ones
 
 def test_a_character_who_does_not_take_part_is_not_read(raw):
     assert [source.character for source in listed({"path": "data/gold"}, chosen=("sherlock-holmes",))] == ["sherlock-holmes"]
+
+
+def test_kinds_that_are_not_in_use_are_not_read(raw):
+    entries = [{"path": "data/gold", "kind": "gold"}, {"path": "data/raw", "kind": "book", "character": "sherlock-holmes"}]
+    assert {source.kind for source in listed(*entries)} == {"gold", "book"}
+    assert {source.kind for source in listed(*entries, use=["book", "gold"])} == {"gold", "book"}
+    assert {source.kind for source in listed(*entries, use=["gold"])} == {"gold"}
+
+
+def test_a_kind_without_a_source_is_one_sentence_for_it_would_be_the_run_without_it(raw):
+    with pytest.raises(UserError, match=r"^params.yaml: curate.use names book, log, and no entry of curate.sources is of that kind; found gold$"):
+        listed({"path": "data/gold", "kind": "gold"}, use=["gold", "book", "log"])
 
 
 def test_what_is_no_file_leads_elsewhere_or_has_no_name_is_one_sentence(raw, tmp_path):

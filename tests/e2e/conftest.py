@@ -9,11 +9,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+
+from tests.security.planted import OTHERS
 
 ROOT = Path(__file__).resolve().parents[2]
 CUT = {
@@ -28,6 +31,8 @@ CUT = {
 class Clone:
     folder: Path
     log: str
+    began: float
+    """When `dvc repro` was started, in seconds of the clock that files are dated by."""
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
         return run(self.folder, *command, check=check)
@@ -36,9 +41,9 @@ class Clone:
         return json.loads((self.folder / path).read_text(encoding="utf-8"))
 
 
-def run(folder: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess:
+def run(folder: Path, *command: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1"}, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path, "DVC_NO_ANALYTICS": "1", **variables}, capture_output=True, text=True)
     assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done
 
@@ -72,7 +77,8 @@ def clone(tmp_path_factory) -> Clone:
     run(folder, "git", "config", "user.name", "tests")
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "cut down")
-    done = run(folder, "dvc", "repro")
+    began = time.time()
+    done = run(folder, "dvc", "repro", **OTHERS)  # with keys in the environment, as people have them
     run(folder, "git", "add", "-A")
     run(folder, "git", "commit", "-qm", "ran")
-    return Clone(folder, done.stdout + done.stderr)
+    return Clone(folder, done.stdout + done.stderr, began)

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tools.setup import ON_GPU
+from tools.serve.__main__ import arguments as serve_arguments
+from tools.setup import ON_GPU, pinned
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 FILES = sorted(path.name for path in DEPLOY.iterdir())
-SKY, COMPOSE = (YAML(typ="safe", pure=True).load(DEPLOY / name) for name in ("sky.yaml", "compose.yaml"))
+SKY, COMPOSE = (YAML(typ="safe", pure=True).load(DEPLOY / name) for name in ("sky.yaml", "docker-compose.yaml"))
 STAGES = YAML(typ="safe", pure=True).load(ROOT / "dvc.yaml")["stages"]
 PULLED = ["repro", "--pull", "--allow-missing"]
 
@@ -67,14 +68,26 @@ def test_the_sky_task_runs_what_is_there() -> None:
 
 
 def test_the_composed_service_runs_what_is_there() -> None:
-    (service,) = COMPOSE["services"].values()
-    assert (DEPLOY / "compose.yaml").parent.joinpath(service["build"]["context"]).resolve() == ROOT
+    service = COMPOSE["services"]["repro"]
+    assert DEPLOY.joinpath(service["build"]["context"]).resolve() == ROOT
     assert (ROOT / service["build"]["dockerfile"]).exists()
     assert service["command"] == ["sh", "deploy/repro.sh"]
     mounted = [volume.split(":") for volume in service["volumes"]]
     assert {source for source, _ in mounted if source != ".."} == set(COMPOSE["volumes"])
     assert re.findall(r"^WORKDIR (\S+)", text("Dockerfile"), re.M)[-1] == next(target for source, target in mounted if source == "..")
-    assert re.search(r"^\s+(ports|expose|network_mode|privileged):", commands("compose.yaml"), re.M) is None
+    assert {"ports", "expose", "network_mode", "privileged"} & set(service) == set()
+
+
+def test_the_model_is_served_by_the_locked_vllm_behind_the_front_and_nothing_can_be_written() -> None:
+    engine, front = COMPOSE["services"]["engine"], COMPOSE["services"]["front"]
+    assert engine["image"] == f"vllm/vllm-openai:v{pinned(ROOT / 'requirements/serve-cuda.txt')['vllm']}"
+    assert "ports" not in engine and engine["networks"] == ["inside"] and COMPOSE["networks"]["inside"] == {"internal": True}
+    assert front["ports"] == ["127.0.0.1:8000:8000"] and front["depends_on"] == {"engine": {"condition": "service_healthy"}}
+    for service in (engine, front):
+        assert service["read_only"] and service["healthcheck"]["test"][0] == "CMD" and service["cap_drop"] == ["ALL"]
+        assert all(volume.endswith(":ro") for volume in service["volumes"])
+    assert front["command"][:3] == ["python", "-m", "tools.serve"]
+    serve_arguments(front["command"][3:])
 
 
 def test_the_image_holds_the_environments_for_a_gpu_where_the_stages_look_for_them() -> None:
@@ -87,8 +100,10 @@ def test_the_image_holds_the_environments_for_a_gpu_where_the_stages_look_for_th
 
 def test_secrets_come_from_the_environment_alone() -> None:
     assert set(SKY["secrets"].values()) == {""}
-    (service,) = COMPOSE["services"].values()
-    assert all(re.fullmatch(r"[A-Z_]+", name) for name in service["environment"])
+    services = COMPOSE["services"]
+    assert all(re.fullmatch(r"[A-Z_]+", name) for name in services["repro"]["environment"])
+    assert all(value == "1" for value in services["engine"]["environment"].values())
+    assert services["front"]["environment"]["DRAMATIS_API_KEY"].startswith("${DRAMATIS_API_KEY:?") and len(services["front"]["environment"]) == 1
     named = re.compile(r"TOKEN|KEY|SECRET|PASSWORD")
     assert [name for name in SKY["envs"] if named.search(name)] == []
     assert re.search(r"^(ARG|ENV).*(TOKEN|KEY|SECRET|PASSWORD)", text("Dockerfile"), re.M) is None
@@ -96,4 +111,4 @@ def test_secrets_come_from_the_environment_alone() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_no_file_names_a_host_or_a_place_of_one_machine(name: str) -> None:
-    assert re.search(r"\w\.(com|org|io|net|dev|ai|cloud)\b|https?://|0\.0\.0\.0|/home/|/root/|/Users/", text(name)) is None
+    assert re.search(r"\w\.(com|org|io|net|dev|ai|cloud)\b|https?://(?!engine:|127\.0\.0\.1:)|0\.0\.0\.0(?!] # of the container)|/home/|/root/|/Users/", text(name)) is None

@@ -171,6 +171,17 @@ def test_a_full_disk_is_told_before_an_old_environment_is_deleted(tmp_path, monk
     assert old.exists()
 
 
+def test_an_environment_of_another_checkout_is_never_deleted_through_a_link(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / setup.STAMP).write_text("{}")
+    (tmp_path / ".venv").symlink_to(elsewhere)
+    with pytest.raises(UserError, match="is a link to .*elsewhere, an environment of another checkout"):
+        setup.remove(tmp_path / ".venv")
+    assert (elsewhere / setup.STAMP).exists()
+
+
+
 def test_a_disk_that_fills_up_under_pip_becomes_one_sentence_and_frees_what_was_unfinished(tmp_path, monkeypatch, capfd):
     checkout = make_checkout(tmp_path)
     monkeypatch.setattr(setup, "ROOT", checkout)

@@ -5,7 +5,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from stages.weights import cpu_attention
 from stages.weights.cpu_attention import LONGEST, NAME, use_two_products
 from stages.weights.cpu_training import drop_mask_of_padding_behind
-from tests.weights.conftest import tiny_model
+from tests.weights.tiny import tiny_model
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import torch
 from torch import nn
 
 from stages.weights.cpu_training import QuickDropout, keep_labelled_logits, quicken_dropout
-from tests.weights.conftest import tiny_model
+from tests.weights.tiny import tiny_model
 
 
 def loss_and_gradient(model, **batch):

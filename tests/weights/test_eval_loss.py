@@ -18,7 +18,7 @@ from stages.common.files import read_jsonl
 from stages.common.params import load
 from stages.train.config import render
 from stages.weights import score
-from tests.weights.conftest import chat, tiny_tokenizer
+from tests.weights.tiny import chat, tiny_tokenizer
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHIN = 0.01

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from stages.weights.finite import broken_weight
-from tests.weights.conftest import tiny_model
+from tests.weights.tiny import tiny_model
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])

@@ -22,7 +22,7 @@ from stages.common.progress_file import eval_losses, read
 from stages.train.__main__ import newest
 from stages.train.config import render
 from stages.train.warning_signs import of_curve
-from tests.weights.conftest import chat
+from tests.weights.tiny import chat
 
 ROOT = Path(__file__).resolve().parents[2]
 CHATS, EPOCHS, STEPS = 24, 3, 9  # of 8 chats

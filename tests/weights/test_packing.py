@@ -17,7 +17,7 @@ from stages.common.progress_file import read
 from stages.train.config import render
 from stages.weights.models import log_probabilities, open_model
 from stages.weights.tokenized import tokenize
-from tests.weights.conftest import chat
+from tests.weights.tiny import chat
 
 ROOT = Path(__file__).resolve().parents[2]
 CHATS = 11

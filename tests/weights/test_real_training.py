@@ -14,7 +14,7 @@ from stages.common.environments import silent
 from stages.common.params import load
 from stages.train.config import render
 from stages.weights.cpu_attention import NAME
-from tests.weights.conftest import chat
+from tests.weights.tiny import chat
 
 ROOT = Path(__file__).resolve().parents[2]
 CHATS = 12

@@ -12,7 +12,7 @@ from stages.weights.cpu_attention import NAME
 from stages.weights.merge import agreement, merge
 from stages.weights.models import log_probabilities, open_model
 from stages.weights.tokenized import tokenize
-from tests.weights.conftest import tiny_tokenizer
+from tests.weights.tiny import tiny_tokenizer
 
 BOUNDS = (0.05, 1.5, 0.97)  # the defaults of params.yaml
 

@@ -15,7 +15,7 @@ from stages.train.config import DATASET
 from stages.weights.as_served import Serving
 from stages.weights.token_check import chats, check, document
 from stages.weights.token_text import pieces, shown
-from tests.weights.conftest import TEMPLATE, tiny_tokenizer
+from tests.weights.tiny import TEMPLATE, tiny_tokenizer
 
 DEFAULT_PROMPT = "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe helpful.<|im_end|>\n' }}{% endif %}" + TEMPLATE
 OWN = "take what changes which tokens are trained (train_on_inputs, special_tokens, eot_tokens ...) out of axolotl in params.yaml"
@@ -187,7 +187,7 @@ def test_a_reply_whose_first_token_is_half_the_templates_is_found(tmp_path):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    from tests.weights.conftest import SPECIAL
+    from tests.weights.tiny import SPECIAL
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({token: i for i, token in enumerate([*SPECIAL, *alphabet, "ĊĊ"])}, [("Ċ", "Ċ")]))

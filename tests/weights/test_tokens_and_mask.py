@@ -5,7 +5,7 @@ import pytest
 from stages.common.errors import UserError
 from stages.weights.tokenized import tokenize
 from stages.weights.tokenizers import end_of_turn, facts
-from tests.weights.conftest import tiny_tokenizer
+from tests.weights.tiny import tiny_tokenizer
 
 
 def test_the_end_of_turn_is_the_token_that_the_template_writes_after_the_answer():

@@ -10,8 +10,8 @@ import pytest
 
 from stages.train.progress import curves
 from stages.train.warning_signs import of_curve
-from tests.weights.conftest import chat
 from tests.weights.test_interruption import Run
+from tests.weights.tiny import chat
 
 PARAMETERS = 100_000
 ALL_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

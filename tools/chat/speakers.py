@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from stages.common import base_models, endpoints, environments, inference_server
@@ -13,6 +13,7 @@ from stages.common.errors import UserError
 from stages.evaluate import gate
 from tools.chat.plain import one_line
 from tools.chat.streaming import Speaker, Unanswered, served
+from tools.serve import fit, on_record
 
 TUNED, BASE = "tuned", "base"
 MERGED, ADAPTER, UNTRAINED = Path("models/merged"), Path("models/adapter"), Path("models/base")
@@ -62,18 +63,22 @@ def found(url: str, key: str | None, model: str | None, compare: bool) -> dict[s
 def _started(compare: bool) -> Iterator[dict[str, Speaker]]:
     """On a GPU, which one server fills, base and tuned are one model without and with its adapter; on a CPU, where vLLM's LoRA is slow
     (stages/answer/speakers.py), two servers."""
-    if not MERGED.exists():
-        raise UserError(f"{MERGED}: no such folder; `dvc repro` makes it, `dvc pull {MERGED}` brings it")
+    fit.whole(MERGED)
+    on_record.refuse(MERGED)
     template, seed = MERGED / "chat_template.jinja", secrets.randbelow(2**31)  # each chat by other chances: nothing is measured here
-    if not compare:
-        with inference_server.serve(MERGED, TUNED, template, seed) as url:
-            yield {TUNED: Speaker(url, None, TUNED)}
+    untrained = base_models.weights_folder(UNTRAINED) if compare else None
+    if untrained and environments.has_gpu():
+        with _server(untrained, BASE, template, seed, {TUNED: ADAPTER.resolve()}) as both:
+            both.ready()
+            yield {name: Speaker(both.url, both.key, name) for name in (TUNED, BASE)}
         return
-    untrained = base_models.weights_folder(UNTRAINED)
-    if environments.has_gpu():
-        with inference_server.serve(untrained, BASE, template, seed, {TUNED: ADAPTER.resolve()}) as url:
-            yield {name: Speaker(url, None, name) for name in (TUNED, BASE)}
-        return
-    with inference_server.starting(MERGED, TUNED, template, seed, cache=CACHE) as of_tuned:
-        with inference_server.starting(untrained, BASE, template, seed, cache=CACHE) as of_base:
-            yield {TUNED: Speaker(of_tuned(), None, TUNED), BASE: Speaker(of_base(), None, BASE)}
+    with ExitStack() as stack:
+        servers = {TUNED: stack.enter_context(_server(MERGED, TUNED, template, seed))}
+        if untrained:
+            servers[BASE] = stack.enter_context(_server(untrained, BASE, template, seed))
+        yield {name: Speaker(server.ready(), server.key, name) for name, server in servers.items()}
+
+
+def _server(model: Path, name: str, template: Path, seed: int, adapters: dict[str, Path] | None = None) -> AbstractContextManager[inference_server.Server]:
+    """A server that nobody else on this machine can ask."""
+    return inference_server.starting(model, name, template, seed, adapters, CACHE, key=secrets.token_urlsafe(32))

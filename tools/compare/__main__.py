@@ -15,7 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from stages.common.errors import UserError, run
+from stages.common.errors import UserError, printable, run
 from stages.evaluate.scores import Bootstrap
 from tools.compare import judging, noise, pairs, sides
 from tools.compare.judging import BETTER, OPEN, SAME, WORSE, Row
@@ -42,7 +42,7 @@ def main() -> None:
         document = {"a": a.name, "b": b.name, "parameters": changed, "unpaired": unpaired, "noise_seeds": seeds, "metrics": [asdict(row) for row in rows]}
         print(json.dumps(document | {"unranked": [dict(zip(keys, one, strict=True)) for one in others]}, ensure_ascii=False, indent=2))
     else:
-        print("\n".join(told(a.name, b.name, rows, others, changed, unpaired, seeds)))
+        print(printable("\n".join(told(a.name, b.name, rows, others, changed, unpaired, seeds))))
 
 
 def bootstrap(b: sides.Side) -> Bootstrap:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from stages.curate.data_card import words
 from stages.evaluate.gate import Bound
 from stages.evaluate.inputs import ARMS
 from stages.merge.card import SHOWN
@@ -51,11 +52,6 @@ def model_card(model: Model) -> str:
     names = " and ".join([*filter(None, [", ".join(called[:-1])]), called[-1]])
     parts = [_head(model), f"# {names}", _what(model, names), _use(model), _limits(model), _data(model), _parameters(model), _figures(model), _gate(model)]
     return "\n\n".join(parts) + "\n"
-
-
-def words(text: str) -> str:
-    """Somebody's text as plain words of Markdown: on one line, without markup, and nothing that ends a table's cell."""
-    return re.sub(r"([\\`*_{}\[\]<>#|])", r"\\\1", " ".join(text.split()))
 
 
 def fenced(text: str) -> str:
@@ -116,13 +112,13 @@ def _parameters(model: Model) -> str:
 
 def _figures(model: Model) -> str:
     rows = []
-    for measure, words in MEASURES.items():
+    for measure, told in MEASURES.items():
         cells = [_cell(model.figures, f"{arm}.{measure}") for arm in ARMS]
         if any(cells):
-            rows.append(f"| {words} | {' | '.join(cells)} |")
+            rows.append(f"| {told} | {' | '.join(cells)} |")
     counts = ", ".join(
-        f"{int(model.figures[name])} {words}"
-        for name, words in (("test.chats", "held-out chats"), ("evaluation.prompts", "prompts"), ("redteam.conversations", "red-team conversations"))
+        f"{int(model.figures[name])} {told}"
+        for name, told in (("test.chats", "held-out chats"), ("evaluation.prompts", "prompts"), ("redteam.conversations", "red-team conversations"))
     )
     sure = f"{100 * model.params['evaluate']['confidence']:g} %"
     return (
