@@ -123,3 +123,12 @@ def test_a_full_disk_leaves_the_talks_as_they_were(house: Project, monkeypatch: 
         keep(talk("Two?", "Two."))
     assert (house.folder / TALKS).read_bytes() == before
     assert json.loads(before)["user"] == "A. Reader"
+
+
+@pytest.mark.parametrize("said", [{"consent": False}, {"consent": "no"}, {"license": "my own"}, {"user": " "}])
+def test_a_line_whose_consent_was_taken_back_by_hand_is_left_out_by_curate(house: Project, said: dict) -> None:
+    keep(talk("One?", "One."))
+    house.write(TALKS, json.dumps(house.records(TALKS)[0] | said) + "\n")
+    assert house.run("curate").returncode == 0
+    ((reject),) = house.records("data/curated/rejects.jsonl")
+    assert (reject["file"], reject["line"], reject["rule"]) == (TALKS, 1, "schema")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import pty
 import re
@@ -14,9 +15,11 @@ import time
 from collections.abc import Callable
 
 import pytest
+from rich.console import Console
 
 from tests.chat.model import Model, echo
 from tests.project import Project
+from tools.chat.terminal import Column
 
 PATIENCE = 60.0
 TALKS = "data/gold/sherlock-holmes.talks.jsonl"
@@ -27,7 +30,7 @@ class Typist:
     """`python -m tools.chat` on a pty, typed to and read."""
 
     def __init__(self, *arguments: str, columns: int = 80, **environment: str):
-        self._own, child = pty.openpty()
+        self.terminal, child = pty.openpty()
         surroundings = {**os.environ, "TERM": "xterm-256color", "COLUMNS": str(columns), "LINES": "40", "PYTHONDONTWRITEBYTECODE": "1", **environment}
         command = [sys.executable, "-m", "tools.chat", *arguments]
         self.process = subprocess.Popen(command, stdin=child, stdout=child, stderr=child, env=surroundings, start_new_session=True)
@@ -36,7 +39,7 @@ class Typist:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def type(self, text: str) -> None:
-        os.write(self._own, text.encode())
+        os.write(self.terminal, text.encode())
 
     def until(self, wanted: str) -> str:
         """What was shown since the last time, up to the end of `wanted`, without colours."""
@@ -47,9 +50,9 @@ class Typist:
                 self._read = len(self.raw)
                 return shown
             assert time.monotonic() < until, f"{wanted!r} never came: {shown!r}"
-            if select.select([self._own], [], [], 0.2)[0]:
+            if select.select([self.terminal], [], [], 0.2)[0]:
                 try:
-                    self.raw += self._decoder.decode(os.read(self._own, 1 << 16))
+                    self.raw += self._decoder.decode(os.read(self.terminal, 1 << 16))
                 except OSError:
                     raise AssertionError(f"{wanted!r} never came, the chat ended: {shown!r}") from None
 
@@ -70,7 +73,7 @@ class Typist:
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
-        os.close(self._own)
+        os.close(self.terminal)
 
 
 @pytest.fixture
@@ -124,6 +127,15 @@ def test_text_that_means_harm_to_a_terminal_is_shown_and_does_nothing(start: Sta
     assert not re.search(r"\x1b[\]P^_X]|\x1b\[[0-9;]*[A-LN-Za-ln-z]|[\x07\x08\x80-\x9f\u202e]", STYLE.sub("", chat.raw))
 
 
+def test_the_last_place_before_the_terminal_lets_no_control_sequence_through_whoever_wrote_it() -> None:
+    shown = io.StringIO()
+    column = Column(Console(file=shown, width=20, force_terminal=True))
+    for piece in ("\x1b[2", "J one\u202e", " \x9b31m two\r\nthree", "x" * 50):
+        column.add(piece)
+    column.end()
+    assert shown.getvalue() == f"  \ufffd[2J one\ufffd \ufffd31m two\n  three{'x' * 13}\n  {'x' * 18}\n  {'x' * 18}\n  x\n"
+
+
 def test_a_refusal_quotes_the_server_without_its_control_sequences(start: Start) -> None:
     with Model(lambda body: [{"status": 400, "message": "too\x1b[2J\nlong"}] if len(body["messages"]) < 4 else ["Now."]) as model:
         chat = start(model)
@@ -142,7 +154,9 @@ def test_ctrl_c_stops_the_answer_and_not_the_chat(start: Start) -> None:
         assert model.gone.wait(PATIENCE), "the server still answers nobody"
         assert "tuned heard: Go on." in chat.say("Go on.")
         assert model.requests[1]["messages"][2]["content"].startswith("One two")
-        os.kill(chat.process.pid, signal.SIGINT)
+        # Python's readline can miss a signal between its prompt and its wait for a key (it then takes effect with the next one): a reader presses again.
+        while not select.select([chat.terminal], [], [], 2.0)[0]:
+            os.kill(chat.process.pid, signal.SIGINT)
         assert "Ctrl-D or /quit ends the chat." in chat.asks()
         assert chat.leave("/quit\n") == 0
 
