@@ -103,6 +103,9 @@ def test_where_the_parameters_would_not_take_the_talk_in_the_sentence_says_so(ho
     house.add_card("watson", name="Watson")
     house.set("characters", ["watson"])
     assert keep(talk("One?", "One.")).why_not == "params.yaml: characters leaves sherlock-holmes out"
+    house.set("characters", None)
+    house.set("curate.use", ["book"])
+    assert keep(talk("One?", "One.")).why_not == "params.yaml: curate.use leaves gold out"
 
 
 def test_whoever_asked_to_be_forgotten_is_not_saved_anew(house: Project) -> None:

@@ -48,9 +48,10 @@ def save(talk: Talk, consent: Consent, params: Mapping) -> Saved:
         line = _add(path, record)
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
-    chosen = params["characters"]
-    why_not = f"params.yaml: characters leaves {talk.character} out" if chosen is not None and talk.character not in chosen else None
-    return Saved(path, line, why_not)
+    left_out = [
+        f"params.yaml: {name} leaves {one} out" for name, one in (("characters", talk.character), ("curate.use", "gold")) if params[name] and one not in params[name]
+    ]
+    return Saved(path, line, left_out[0] if left_out else None)
 
 
 def license_of(params: Mapping) -> str:

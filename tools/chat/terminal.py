@@ -220,7 +220,8 @@ class Terminal:
             raise UserError("nothing was said yet: there is nothing to save")
         self._note(
             f"This keeps the talk ({exchanges} exchange{'s' if exchanges > 1 else ''}, as the answers stand now) under {saving.FOLDER}, from where others of the "
-            "project read it and models learn from it. Leave out what names a living person."
+            "project read it and models learn from it. Leave out what names a living person.",
+            style="",
         )
         try:
             may = input("May this talk be used to train a model? [y/N] ").strip().casefold() in ("y", "yes")
@@ -246,9 +247,9 @@ class Terminal:
         column.add(words)
         column.end()
 
-    def _note(self, words: str) -> None:
+    def _note(self, words: str, style: str = "dim") -> None:
         for line in textwrap.wrap(one_line(words), min(self.console.width, WIDEST)):
-            self.console.print(Text(line, "dim"))
+            self.console.print(Text(line, style))
 
     def _complain(self, words: str) -> None:
         for line in textwrap.wrap(f"error: {one_line(words)}", min(self.console.width, WIDEST)):
