@@ -65,7 +65,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "deps": ["answers.txt", "figures.json", "gate.json"],
             "metrics": [{"metrics/evaluate.json": {"cache": False}}, {"metrics/gate.json": {"cache": False}}],
         },
-        "merge": {"cmd": put.format("merged"), "deps": ["models/adapter"], "outs": ["models/merged"]},
+        "merge": {"cmd": put.format("merged") + " && echo FROM ./model.gguf > models/merged/Modelfile", "deps": ["models/adapter"], "outs": ["models/merged"]},
     }
     artifacts = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
     with open(folder / "dvc.yaml", "w", encoding="utf-8") as file:
@@ -87,9 +87,12 @@ def project(made: Path, tmp_path: Path) -> Path:
 def test_a_model_that_passes_lies_there_with_card_manifest_and_sums_that_hold(project: Path) -> None:
     assert publish(project, "merged").returncode == 0
     folder = project / "published/merged"
-    assert sorted(path.name for path in folder.iterdir()) == ["README.md", "SHA256SUMS", "model.safetensors", "training_data.jsonl"]
+    assert sorted(path.name for path in folder.iterdir()) == ["Modelfile", "README.md", "SHA256SUMS", "model.safetensors", "training_data.jsonl"]
     sums = dict(reversed(line.split("  ")) for line in (folder / "SHA256SUMS").read_text().splitlines())
-    assert sums == {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("README.md", "model.safetensors", "training_data.jsonl")}
+    assert sums == {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in ("Modelfile", "README.md", "model.safetensors", "training_data.jsonl")
+    }
+    assert (folder / "Modelfile").read_text().startswith("FROM ./model.gguf\nPARAMETER temperature 0.7\nPARAMETER min_p 0.05\n")
     card = (folder / "README.md").read_text()
     assert done(project, "git", "rev-parse", "HEAD").strip() in card and "card\n" != card
     assert len((folder / "training_data.jsonl").read_text().splitlines()) == 3

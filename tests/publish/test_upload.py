@@ -46,7 +46,7 @@ def test_what_arrives_is_the_folder_to_the_byte_in_one_commit_that_nobody_else_s
     assert found.returncode == 0, found.stderr
     assert f"{hub.url}/{NAME}/commit/{'a' * 40}" in found.stdout
     assert hub.repositories == {NAME: {"private": True, "files": local(project), "commits": 1}}
-    assert {"README.md", "SHA256SUMS", "model.safetensors", "training_data.jsonl"} == local(project).keys()
+    assert {"Modelfile", "README.md", "SHA256SUMS", "model.safetensors", "training_data.jsonl"} == local(project).keys()
     kept = [path for folder in (project, tmp_path / "home") for path in folder.rglob("*") if path.is_file() and b"hf_mine" in path.read_bytes()]
     assert kept == [] and "hf_mine" not in found.stdout + found.stderr
 

@@ -23,6 +23,7 @@ from stages.common.files import new_folder, read_json, write_jsonl, write_text
 from stages.common.params import read_yaml
 from stages.evaluate import gate
 from stages.merge.card import sources
+from stages.merge.ollama import sampling
 from stages.merge.sums import SUMS, write_sums
 from tools.publish.card import Model, model_card
 from tools.publish.provenance import manifest
@@ -90,6 +91,8 @@ def written(name: str, forced: Sequence[gate.Bound], folder: Path) -> None:
         for path in sorted(source.iterdir()):
             if path.is_file():
                 shutil.copyfile(path, out / path.name)
+        for path in out.glob("Modelfile*"):
+            write_text(path, path.read_text(encoding="utf-8") + sampling(params["answer"]))
         write_text(out / "README.md", model_card(model))
         write_jsonl(out / "training_data.jsonl", manifest(trained))
         write_sums(out)
