@@ -6,6 +6,7 @@ requirements/audit-accepted.txt; 1: there are others; 2: nobody could be asked, 
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import subprocess
@@ -45,12 +46,13 @@ class Silent(Exception):
 
 
 def main() -> None:
+    argparse.ArgumentParser(prog="python -m tools.audit", description=(__doc__ or "").partition("\n")[0]).parse_args()
     pinned, accepted = pins(locks(Path())), acceptances(ACCEPTED)
     try:
         service = answering()
         found, unknown = asked(service, (f"{name}=={version}" for name, version in pinned))
     except Silent as error:
-        print(printable(f"no audit: {error}. The {len(pinned)} pinned versions were not looked at"), file=sys.stderr)
+        print(printable(f"error: no audit: {error}. The {len(pinned)} pinned versions were not looked at"), file=sys.stderr)
         sys.exit(2)
     left = [finding for finding in found if not any((one, finding.name) in accepted for one in finding.ids)]
     if left:

@@ -116,7 +116,7 @@ def test_when_the_engine_is_killed_clients_are_told_and_the_server_ends_whole_an
             with pytest.raises(openai.APIError):
                 asking.result(60)
         assert served.process.wait(60) == 1
-        assert re.search(r"^error: vLLM ended with status -?\d+ while it served\.", served.log.read_text(), re.M)
+        assert len(re.findall(r"^error: the model's engine is gone; vLLM ended with status -?\d+\.", served.log.read_text(), re.M)) == 1
         assert [process for process in left if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
     with serving(clone.folder, tmp_path / "again.log", "--adapter") as again:
         client = again.client()

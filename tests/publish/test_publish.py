@@ -119,6 +119,14 @@ def test_a_model_that_was_not_measured_is_refused(project: Path) -> None:
     assert not (project / "published").exists()
 
 
+def test_what_lies_in_the_published_folders_place_stays_and_a_tag_is_a_version(project: Path) -> None:
+    assert "--tag 1.0: expected a version such as v1.0.0" in refusal(publish(project, "merged", "--tag", "1.0"))
+    (project / "published").mkdir(exist_ok=True)
+    (project / "published/merged").write_text("mine")
+    assert "published/merged is there already, and no folder" in refusal(publish(project, "merged"))
+    assert (project / "published/merged").read_text() == "mine"
+
+
 def test_a_version_is_a_tag_of_a_commit_that_has_everything(project: Path, tmp_path: Path) -> None:
     (project / "params.yaml").write_text((project / "params.yaml").read_text() + "# a word\n")
     assert "uncommitted changes (params.yaml): commit first" in refusal(publish(project, "merged", "--tag", "v1.0.0"))

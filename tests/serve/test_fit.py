@@ -63,6 +63,17 @@ def test_an_adapter_of_this_base_fits(adapter: Path, base: Path) -> None:
     fit.adapter_fits(adapter, base, base)
 
 
+@pytest.mark.parametrize("config", [[], None, "x", {"r": "16"}, {"r": None}, {}])
+def test_a_config_that_is_none_is_refused(adapter: Path, base: Path, config: object) -> None:
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    assert "expected an object with the rank as `r`" in refused(adapter, base)
+
+
+def test_a_rank_that_the_matrices_have_not_is_refused(adapter: Path, base: Path) -> None:
+    (adapter / "adapter_config.json").write_text(json.dumps({"r": 8, "base_model_name_or_path": "models/base"}))
+    assert "has matrices of rank 4, adapter_config.json says 8" in refused(adapter, base)
+
+
 def test_an_adapter_of_another_width_is_refused_with_both_sizes(adapter: Path, base: Path) -> None:
     rows, columns = fit.shapes(base)[f"{LAYER}.weight"]
     lora(adapter, rows, 2 * columns)

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from tools.serve.front import application
+from tools.serve.front import application, quiet
 from tools.serve.limits import Limits
 
 KEY, ENGINE_KEY = "a-key-that-clients-show", "a-key-that-the-front-shows"
@@ -56,7 +56,7 @@ def test_the_engine_gets_its_own_key_and_never_the_clients() -> None:
     assert asyncio.run(ask()) == {"path": "/v1/chat/completions", "key": f"Bearer {ENGINE_KEY}", "body": {**HELLO, "max_tokens": 512}}
 
 
-@pytest.mark.parametrize("shown", ["", "Bearer", "Bearer wrong", f"bearer {KEY}", KEY, f"Bearer {ENGINE_KEY}", "Bearer \u00e9"])
+@pytest.mark.parametrize("shown", ["", "Bearer", "Bearer wrong", f"Basic {KEY}", KEY, f"Bearer {ENGINE_KEY}", "Bearer \u00e9"])
 def test_without_the_key_nothing_is_answered_and_no_body_is_read(shown: str) -> None:
     async def ask() -> tuple[int, dict]:
         async with in_front(echo) as address, aiohttp.ClientSession() as session:
@@ -71,6 +71,30 @@ def test_without_the_key_nothing_is_answered_and_no_body_is_read(shown: str) -> 
 
     status, said = asyncio.run(asyncio.wait_for(ask(), 20))
     assert (status, said["error"]["type"]) == (401, "authentication_error")
+
+
+def test_the_schemes_name_has_no_case_and_a_compressed_body_is_not_read() -> None:
+    async def ask() -> list[int]:
+        async with in_front(echo) as address, aiohttp.ClientSession() as session:
+            async with session.get(f"{address}/v1/models", headers={"Authorization": f"bearer {KEY}"}) as shown:
+                pass
+            headers = {"Authorization": f"Bearer {KEY}", "Content-Encoding": "gzip"}
+            async with session.post(f"{address}/v1/chat/completions", data=b"no gzip", headers=headers, skip_auto_headers=["Content-Encoding"]) as zipped:
+                return [shown.status, zipped.status]
+
+    assert asyncio.run(ask()) == [200, 415]
+
+
+def test_requests_that_are_none_leave_no_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def ask() -> bytes:
+        quiet()
+        async with in_front(echo) as address:
+            host, port = address.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"\x16\x03\x01 hello\r\n\r\n")
+            return await asyncio.wait_for(reader.readline(), 30)
+
+    assert b" 400 " in asyncio.run(ask()) and caplog.text == ""
 
 
 @pytest.mark.parametrize(

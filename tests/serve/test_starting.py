@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -59,8 +60,23 @@ def test_a_port_that_is_taken_is_told_before_anything_else(tmp_path: Path) -> No
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        assert "choose another with --port" in refused(tmp_path, "--port", str(taken.getsockname()[1]))
-    assert "choose another with --port" in refused(tmp_path, "--port", "65536")
+        assert "choose another port with --port" in refused(tmp_path, "--port", str(taken.getsockname()[1]))
+    assert "choose another port with --port" in refused(tmp_path, "--port", "65536")
+
+
+@pytest.mark.parametrize("arguments", [["--max-tokens", "0"], ["--engine", "file:///etc/passwd"], ["--engine", "127.0.0.1:80"], ["--engine", "http://h/v1"]])
+def test_what_can_never_work_is_refused_at_once(tmp_path: Path, arguments: list[str]) -> None:
+    assert "expected" in refused(tmp_path, "--port", "0", *arguments)
+
+
+def test_a_full_disk_leaves_no_half_of_a_key(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_source: object, _target: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "link", full)
+    with pytest.raises(UserError, match="api-key: cannot be written: No space left"):
+        api_key.given()
+    assert list(state.iterdir()) == []
 
 
 @pytest.mark.parametrize(

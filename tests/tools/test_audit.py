@@ -157,7 +157,7 @@ def test_a_mirror_that_knows_of_no_vulnerabilities_is_never_taken_for_a_good_ans
     done = run(lambda host, name, version: mirror if host == "pypi.org" else (503, {}))
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("no audit: PyPI knows nothing of vulnerabilities, not even those of urllib3==1.24.1; OSV does not answer (")
+    assert done.stderr.startswith("error: no audit: PyPI knows nothing of vulnerabilities, not even those of urllib3==1.24.1; OSV does not answer (")
     assert done.stderr.endswith("The 3 pinned versions were not looked at\n") and done.stderr.count("\n") == 1
 
 
@@ -178,7 +178,7 @@ def test_a_service_that_breaks_off_in_the_middle_is_no_good_answer(run: Callable
     whole = pypi({})
     done = run(lambda host, name, version: (500, {}) if name == "torch" else whole(host, name, version))
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("no audit: ")
+    assert done.stderr.startswith("error: no audit: ")
 
 
 def test_a_package_that_the_service_does_not_know_is_named_and_the_audit_not_called_good(run: Callable) -> None:

@@ -19,6 +19,7 @@ from stages.common.errors import UserError
 from tools.chat import page, records, saving, streaming
 from tools.chat.streaming import Speaker, Unanswered
 from tools.chat.talk import Talk, read
+from tools.serve.front import quiet
 
 LARGEST = 4 << 20  # bytes of a request; a talk has thousands
 HOSTS = ("127.0.0.1", "localhost")
@@ -51,6 +52,7 @@ def serve(chat: Chat, port: int) -> None:
     """Serve the page until Ctrl-C. Raises UserError where the port is taken."""
 
     async def until_ended() -> None:
+        quiet()
         # Whoever closes the tab ends the request that waits for the model.
         runner = web.AppRunner(application(chat), access_log=None, handler_cancellation=True)
         await runner.setup()
@@ -172,7 +174,7 @@ async def _export(request: web.Request, chat: Chat) -> web.Response:
 
 async def _body(request: web.Request) -> dict:
     """The request's JSON object. Raises UserError."""
-    if request.content_type != "application/json":
+    if request.content_type != "application/json" or "Content-Encoding" in request.headers:
         raise UserError("expected application/json")
     try:
         value = json.loads(await request.text())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -29,11 +30,12 @@ from tools.publish.card import Model, model_card
 from tools.publish.provenance import manifest
 
 NAMES = ("merged", "adapter")
+VERSION = re.compile(r"v\d+\.\d+\.\d+([-+][0-9A-Za-z.-]+)?")
 MEASURED = ("train", "answer", "evaluate", "merge")  # stages that must be as dvc.lock has them, or the figures are another model's
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.publish", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("name", choices=NAMES)
     parser.add_argument("--force", action="append", default=[], metavar="METRIC", help="publish though this bound of the gate is not kept")
     parser.add_argument("--tag", metavar="VERSION", help="v1.0.0: a git tag by which others take the model")
@@ -44,13 +46,19 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.public and not asked.upload:
         raise UserError("--public says who may see what --upload hands to the hub; name a repository there: --upload ORG/NAME")
+    if asked.tag and not VERSION.fullmatch(asked.tag):
+        raise UserError(f"--tag {asked.tag}: expected a version such as v1.0.0")
+    folder = Path("published") / asked.name
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is there already, and no folder: move it away")
     forced = gate.refuse(asked.force)
     measured_here()
     if asked.tag and (changed := said("git", "status", "--porcelain", "--untracked-files=no")):
         raise UserError(f"uncommitted changes ({changed.splitlines()[0].split()[-1]}): commit first, for a version is a commit's")
-    folder = Path("published") / asked.name
     written(asked.name, forced, folder)
-    print(f"{folder}: {len((folder / SUMS).read_text().splitlines())} files, {sum(path.stat().st_size for path in folder.iterdir()) / 1e6:,.0f} MB")
+    print(
+        f"{folder}: {len((folder / SUMS).read_text().splitlines())} files and their hashes, {sum(path.stat().st_size for path in folder.iterdir()) / 1e6:,.0f} MB"
+    )
     for bound in forced:
         print(f"forced: {bound.told}")
     if asked.tag:

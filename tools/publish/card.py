@@ -104,9 +104,18 @@ def _what(model: Model, names: str) -> str:
     )
 
 
+def _base(model: Model) -> str:
+    """Where the base beside an adapter is, which the adapter names by the folder that training had it in."""
+    if model.name != "adapter":
+        return ""
+    reference, revision = model.base["reference"], model.base["revision"]
+    source = f"`{reference}` at revision `{revision}`" if revision else f"made from `{reference}`; `dvc get URL models/base` brings it from the project's repository"
+    return f"\n\nThe adapter names its base `models/base`: {source}. Load that, then the adapter on top of it."
+
+
 def _use(model: Model) -> str:
     prompts = "\n\n".join(f"**{escaped(name)}**\n\n{fenced(prompt)}" for name, prompt in model.characters.items())
-    return f"## Use\n\nFor play and for study: conversation with an invented figure. Send the system prompt as the first message; without one the chat template puts in its own.\n\n{prompts}"
+    return f"## Use\n\nFor play and for study: conversation with an invented figure. Send the system prompt as the first message; without one the chat template puts in its own.{_base(model)}\n\n{prompts}"
 
 
 def _limits(model: Model) -> str:

@@ -28,11 +28,12 @@ from stages.common.errors import UserError, run
 from stages.common.params import read_yaml
 from stages.evaluate import gate
 from tools.serve import api_key, fit, on_record
-from tools.serve.front import application
+from tools.serve.front import application, quiet
 from tools.serve.limits import Limits
 
 BASE, ADAPTER, MERGED = Path("models/base"), Path("models/adapter"), Path("models/merged")
 SAMPLING = ("temperature", "top_p", "min_p")  # of params.yaml's `answer`: what the figures were measured with
+ENGINE = re.compile(r"https?://[^/\s]+/?")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -71,6 +72,10 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="another address than loopback: in a container, whose port its host maps")
     parser.add_argument("--engine", metavar="URL", help="no vLLM of its own: stand in front of the one at http://HOST:PORT")
     asked = parser.parse_args(given)
+    if asked.max_tokens < 1:
+        raise UserError(f"--max-tokens {asked.max_tokens}: expected 1 or more")
+    if asked.engine and not ENGINE.fullmatch(asked.engine):
+        raise UserError(f"--engine {asked.engine}: expected http://HOST:PORT")
     asked.engine_key = api_key.for_engine() if asked.engine else None
     return asked
 
@@ -94,7 +99,7 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
         try:
             at.bind((host, port))
         except (OSError, OverflowError) as error:
-            raise UserError(f"{host}:{port} cannot be listened on ({getattr(error, 'strerror', None) or error}): choose another with --port") from None
+            raise UserError(f"{host}:{port} cannot be listened on ({getattr(error, 'strerror', None) or error}): choose another port with --port") from None
         yield at
 
 
@@ -120,6 +125,7 @@ async def served(at: socket.socket, address: str, engine_key: str | None, key: s
     """Serve until a signal or the engine's end. Raises UserError where the engine ends by itself."""
     sampling = read_yaml("params.yaml")["answer"]
     front = application(address, engine_key, key, limits, environments.has_gpu() or started is None, {name: sampling[name] for name in SAMPLING})
+    quiet()
     runner = web.AppRunner(front, access_log=None, handler_cancellation=True, keepalive_timeout=75, shutdown_timeout=2)
     await runner.setup()
     stop = asyncio.Event()
@@ -128,14 +134,14 @@ async def served(at: socket.socket, address: str, engine_key: str | None, key: s
     try:
         await web.SockSite(runner, at, shutdown_timeout=2).start()
         url = f"http://{at.getsockname()[0]}:{at.getsockname()[1]}"
-        print(f"{', '.join(started.names) if started else address}: {url}/v1")
+        print(f"{', '.join(started.names) if started else f'in front of {address}'}: {url}/v1", flush=True)
         if key is not None:
             print(f"key: {api_key.where()}")
         if started:
-            await first_answer(url, started.names[-1], key)
+            await first_answer(url, started.names[-1], key, min(48, limits.tokens))
         while not stop.is_set():
             if started and started.ended():
-                raise UserError(f"vLLM ended with status {started.process.returncode} while it served. {started.last_words()}")
+                raise UserError("the model's engine is gone")  # `starting` says how it ended
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), 0.5)
     finally:
@@ -143,7 +149,7 @@ async def served(at: socket.socket, address: str, engine_key: str | None, key: s
     print("stopped")
 
 
-async def first_answer(url: str, model: str, key: str | None) -> None:
+async def first_answer(url: str, model: str, key: str | None, tokens: int) -> None:
     """Ask as a client does, and show what was said."""
     from openai import AsyncOpenAI
 
@@ -152,7 +158,7 @@ async def first_answer(url: str, model: str, key: str | None) -> None:
     name = next((name for name in params["characters"] or cards if name in cards), next(iter(cards)))
     messages = [{"role": "system", "content": characters.system_prompt(cards[name], params["curate"]["user"])}, {"role": "user", "content": "Good morning."}]
     async with AsyncOpenAI(base_url=f"{url}/v1", api_key=key or "none") as client:
-        answer = await client.chat.completions.create(model=model, messages=messages, max_tokens=48)
+        answer = await client.chat.completions.create(model=model, messages=messages, max_tokens=tokens)
     print(f'{model}, as {cards[name]["name"]}, to "Good morning.": {" ".join((answer.choices[0].message.content or "").split())}', flush=True)
 
 

@@ -51,11 +51,15 @@ def given() -> str:
 def _made(path: Path) -> None:
     """A new key in its place, whole; where somebody else has made one meanwhile, that one stays."""
     handle, beside = tempfile.mkstemp(dir=path.parent)  # 0600
-    with open(handle, "w") as made:
-        made.write(f"{secrets.token_urlsafe(32)}\n")
-    with contextlib.suppress(FileExistsError):
-        os.link(beside, path)
-    os.unlink(beside)
+    try:
+        with open(handle, "w") as made:
+            made.write(f"{secrets.token_urlsafe(32)}\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(beside, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        os.unlink(beside)
 
 
 def checked(key: str, where: str) -> str:

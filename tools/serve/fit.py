@@ -74,6 +74,8 @@ def adapter_fits(adapter: Path, base: Path, weights: Path) -> None:
     if not (adapter / "adapter_config.json").is_file():
         raise UserError(f"{adapter}: no adapter (adapter_config.json missing); `dvc repro train` makes one, `dvc pull {adapter}` fetches it")
     config, reference = read_json(adapter / "adapter_config.json"), read_json(base / "manifest.json")["reference"]
+    if not isinstance(config, dict) or not isinstance(config.get("r"), int):
+        raise UserError(f"{adapter}/adapter_config.json: expected an object with the rank as `r`, a whole number")
     named = config.get("base_model_name_or_path")
     if named not in ("models/base", reference):
         raise UserError(f"{adapter}: trained on {named}, and models/base is {reference}")
@@ -87,7 +89,10 @@ def adapter_fits(adapter: Path, base: Path, weights: Path) -> None:
     pairs = {name.removesuffix(".lora_A.weight") for name in of_adapter if name.endswith(".lora_A.weight")}
     if not pairs:
         raise UserError(f"{adapter}: no LoRA weights (*.safetensors)")
+    ranks = {config["r"], *(config.get("rank_pattern") or {}).values()}
     for pair in sorted(pairs):
+        if (rank := of_adapter[f"{pair}.lora_A.weight"][0]) not in ranks:
+            raise UserError(f"{adapter}: {pair.removeprefix('base_model.model.')} has matrices of rank {rank}, adapter_config.json says {config['r']}")
         name = pair.removeprefix("base_model.model.") + ".weight"
         added = (of_adapter.get(f"{pair}.lora_B.weight", (0,))[0], of_adapter[f"{pair}.lora_A.weight"][1])
         if of_base.get(name) != added:

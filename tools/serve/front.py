@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from tools.serve.limits import PATHS, Limits, Refused, handed_on
 
@@ -29,6 +31,8 @@ def application(engine: str, engine_key: str | None, key: str | None, limits: Li
                 raise Refused(404, f"no {request.method} {request.path[:80]} here; there are {', '.join(f'{method} {path}' for path, method in PATHS.items())}")
             if key is not None and request.path != "/health" and not _shown(request, key):
                 raise Refused(401, "no key, or a wrong one: expected `Authorization: Bearer KEY`")
+            if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+                raise Refused(415, "a compressed body is not read here; send it as it is")
             return await handler(request)
         except Refused as refused:
             return error(refused.status, str(refused))
@@ -65,7 +69,8 @@ SESSION = web.AppKey("session", aiohttp.ClientSession)
 
 
 def _shown(request: web.Request, key: str) -> bool:
-    return hmac.compare_digest(request.headers.get("Authorization", "").encode(), f"Bearer {key}".encode())
+    scheme, _, told = request.headers.get("Authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and hmac.compare_digest(told.encode(errors="surrogateescape"), key.encode())
 
 
 async def _body(request: web.Request, limits: Limits) -> bytes:
@@ -104,6 +109,13 @@ def said(message: str, status: int) -> bytes:
     """An error as OpenAI's clients read it."""
     kind = {401: "authentication_error", 429: "rate_limit_error"}.get(status, "invalid_request_error" if status < 500 else "server_error")
     return json.dumps({"error": {"message": message, "type": kind, "param": None, "code": status}}).encode()
+
+
+def quiet() -> None:
+    """What is wrong with a request is said to who sent it: nobody fills this server's log with tracebacks of broken ones. A fault of our own is still told."""
+    logging.getLogger("aiohttp.server").addFilter(
+        lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError | ConnectionError))
+    )
 
 
 def error(status: int, message: str) -> web.Response:
