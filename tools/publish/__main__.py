@@ -94,6 +94,7 @@ def written(name: str, forced: Sequence[gate.Bound], folder: Path) -> None:
         gate.read(),
         forced,
         said("git", "rev-parse", "HEAD"),
+        read_json("metrics/merge.json") if name == "merged" else None,
     )
     with new_folder(folder) as out:
         for path in sorted(source.iterdir()):

