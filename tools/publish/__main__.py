@@ -13,8 +13,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from stages.evaluate import gate
 from stages.merge.card import sources
 from stages.merge.ollama import sampling
 from stages.merge.sums import SUMS, write_sums
+from tools.commands import said
 from tools.publish.card import Model, model_card
 from tools.publish.provenance import manifest
 
@@ -105,15 +104,6 @@ def written(name: str, forced: Sequence[gate.Bound], folder: Path) -> None:
         write_text(out / "README.md", model_card(model))
         write_jsonl(out / "training_data.jsonl", manifest(trained))
         write_sums(out)
-
-
-def said(*command: str) -> str:
-    """What a command prints; `dvc` and `gto` are those beside the running Python. Raises UserError with its complaint where it fails."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(f"{' '.join(command[:3])}: {' '.join((done.stderr or done.stdout).split())[-300:]}")
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from tools.serve.limits import PATHS, Limits, Refused, handed_on
 
 JSON = "application/json"
+SESSION = web.AppKey("session", aiohttp.ClientSession)
 
 
 def application(engine: str, engine_key: str | None, key: str | None, limits: Limits, seeded: bool, defaults: Mapping[str, float]) -> web.Application:
@@ -63,9 +64,6 @@ def application(engine: str, engine_key: str | None, key: str | None, limits: Li
     for path, method in PATHS.items():
         app.router.add_route(method, path, answered)
     return app
-
-
-SESSION = web.AppKey("session", aiohttp.ClientSession)
 
 
 def _shown(request: web.Request, key: str) -> bool:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stages.common.errors import UserError
+from tools.commands import said
 
 TEST = "data/splits/test.jsonl"
 
@@ -30,12 +27,7 @@ class Experiment:
 
 def read(commit: str) -> list[Experiment]:
     """A commit and the experiments that began from it, those that have metrics. Raises UserError where DVC cannot tell them."""
-    command = [sys.executable, "-m", "dvc", "exp", "show", "--json", f"--rev={commit}"]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "DVC_NO_ANALYTICS": "1"})
-    if done.returncode:
-        said = [line.removeprefix("ERROR: ").removeprefix("failed to show experiments - ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
-        raise UserError(f"dvc exp show: {said[0] if said else f'ended with status {done.returncode}'}")
-    return list(parsed(json.loads(done.stdout)))
+    return list(parsed(json.loads(said("dvc", "exp", "show", "--json", f"--rev={commit}"))))
 
 
 def parsed(shown: list[dict]) -> Iterator[Experiment]:
