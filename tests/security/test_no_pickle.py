@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import pickle
 import shutil
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 
 from stages.common import inference_server
 from stages.common.errors import UserError
+from tests.bomb import Bomb
 from tests.project import ROOT, Project, project  # noqa: F401
 from tests.tiny_base import tiny_base  # noqa: F401
 
@@ -76,16 +76,6 @@ def test_the_look_at_the_code_sees_what_it_looks_for(line: str) -> None:
 @pytest.fixture
 def marker(tmp_path: Path) -> Path:
     return tmp_path / "opened"
-
-
-class Bomb:
-    """Whoever unpickles it makes a folder."""
-
-    def __init__(self, marker: Path):
-        self.marker = marker
-
-    def __reduce__(self) -> tuple:
-        return os.mkdir, (str(self.marker),)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import shutil
 import time
@@ -16,6 +15,7 @@ from stages.common.checkpoints import mark
 from stages.common.errors import UserError
 from stages.train.__main__ import newest
 from stages.weights.models import open_model
+from tests.bomb import Bomb
 from tests.weights.test_interruption import STEPS, Run
 
 CODE = """
@@ -29,16 +29,6 @@ class Model(LlamaForCausalLM):
 class Words(PreTrainedTokenizerFast):
     pass
 """
-
-
-class Bomb:
-    """Whoever unpickles it makes a file."""
-
-    def __init__(self, marker: Path):
-        self.marker = marker
-
-    def __reduce__(self) -> tuple:
-        return os.mkdir, (str(self.marker),)
 
 
 @pytest.fixture
