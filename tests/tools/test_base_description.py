@@ -111,6 +111,6 @@ def test_without_a_hub_or_a_commit_it_is_one_sentence(hub: type[Hub], monkeypatc
         of_base(MODEL, None, 4096)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(
-        Exception, match=f"^{MODEL} at {COMMIT}: its config.json and tokenizer are not here to plan by \(.*\), and cannot be had from the hub: "
+        Exception, match=rf"^{MODEL} at {COMMIT}: its config.json and tokenizer are not here to plan by \(.*\), and cannot be had from the hub: "
     ):
         of_base(MODEL, COMMIT, 4096)
