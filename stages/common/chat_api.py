@@ -24,11 +24,11 @@ SECRET = 8  # characters of a key that is looked for in what an endpoint says; a
 NO_REPLY = (openai.APIConnectionError, aiohttp.ClientError, TimeoutError)
 
 
-def client(url: str, secret: str, at_once: int, timeout: float) -> openai.AsyncOpenAI:
+def client(url: str, secret: str, at_once: int, timeout: float, direct: bool = False) -> openai.AsyncOpenAI:
     """The SDK's client over aiohttp, which needs two thirds of httpcore2's CPU time. Without the SDK's retries, which would hide what an endpoint bears,
-    and without following redirects, which would carry prompts elsewhere. No answer is waited for in vain: whoever asks sets the time."""
+    and without following redirects, which would carry prompts elsewhere. No answer is waited for in vain: whoever asks sets the time. `direct`: by no proxy, whatever the address."""
     # A company's proxy must not come between us and a server on this machine.
-    here = urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
+    here = direct or urlsplit(url).hostname in ("127.0.0.1", "::1", "localhost")
     limits = httpx2.Limits(max_connections=at_once)
     http = openai.DefaultAioHttpClient(trust_env=not here, follow_redirects=False, limits=limits)
     # Whose account it is at OpenAI, which the SDK reads from the environment, is nobody else's business; a key belongs to one account anyway.

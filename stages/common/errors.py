@@ -10,7 +10,7 @@ from collections.abc import Callable
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 # What moves a terminal's cursor, sets its title or its clipboard (C0 but tab and line end, DEL, C1), what turns the order of letters around (Unicode's
 # bidirectional controls), other line ends, letters that nobody sees (tags), and halves of surrogate pairs, which cannot be printed at all.
-_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]")
+COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\U000e0000-\U000e007f]")
 
 
 class UserError(Exception):
@@ -19,7 +19,7 @@ class UserError(Exception):
 
 def printable(text: str) -> str:
     """A text that others wrote, for a terminal: what a terminal would obey stands there as Python writes it, `\\x1b` or `\\u202e`."""
-    return _COMMANDS.sub(lambda found: ascii(found[0])[1:-1], text)
+    return COMMANDS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def run(stage: Callable[[], None]) -> None:

@@ -153,8 +153,13 @@ def read_jsonl(path: str | Path) -> list[dict]:
 
 @contextmanager
 def new_folder(path: str | Path) -> Iterator[Path]:
-    """Yield an empty folder beside `path` that takes its place when the block ends well, and is removed when it does not."""
+    """Yield an empty folder beside `path` that takes its place when the block ends well, and is removed when it does not.
+
+    A link stays: the folder that it leads to, perhaps on a larger disk, gets the new content.
+    """
     path = Path(path)
+    if path.is_symlink():
+        path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{path.name}.*.part"):  # of a run that was killed
         if not Path("/proc", left.name.split(".")[-2]).exists():

@@ -167,7 +167,10 @@ def starting(
             if server.ended() and not isinstance(error, NotReady):
                 raise UserError(f"{error}; vLLM ended with status {process.returncode}. {server.last_words()}") from None
             raise
-    log.unlink()  # kept only where the block raised
+        except (KeyboardInterrupt, SystemExit):  # somebody did not want to wait: nobody looks for a reason
+            log.unlink()
+            raise
+    log.unlink()  # kept only where the block failed
 
 
 def post(url: str, body: dict, timeout: float = 60, key: str | None = None) -> dict:

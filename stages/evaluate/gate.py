@@ -73,10 +73,12 @@ def read(path: str | Path = FILE) -> list[Bound]:
     if not Path(path).exists():
         raise UserError(f"{path}: no such file; run `dvc repro` first, whose evaluate stage writes it")
     found = read_json(path)
-    names = [name.removesuffix(".value") for name in found if name.endswith(".value")] if isinstance(found, dict) else []
-    if not names and not (isinstance(found, dict) and found.get("bounds") == 0):
-        raise UserError(f"{path}: holds no bound; expected what the evaluate stage writes: run `dvc repro evaluate`")
-    return [Bound(name, *(found.get(f"{name}.{part}") for part in ("value", "min", "max"))) for name in names]
+    numbers = isinstance(found, dict) and all(isinstance(value, int | float) for value in found.values())
+    names = [name.removesuffix(".value") for name in found if name.endswith(".value")] if numbers else []
+    bounds = [Bound(name, *(found.get(f"{name}.{part}") for part in ("value", "min", "max"))) for name in names]
+    if found != flat(bounds):
+        raise UserError(f"{path}: not what the evaluate stage writes of {len(bounds)} bounds: run `dvc repro evaluate`")
+    return bounds
 
 
 def refuse(forced: Collection[str] = (), path: str | Path = FILE) -> list[Bound]:

@@ -13,7 +13,7 @@ from tools.chat.plain import one_line, plain
     "hostile",
     [
         "\x1b[2J\x1b[31mred", "\x1b]52;c;b3duZWQ=\x07", "\x1b]8;;http://evil\x1b\\here\x1b]8;;\x1b\\", "\x9b31m", "\x9d52;c;x\x9c", "a\x08b", "\x00", "\x7f",
-        "\u202egpj.exe\u202c", "\u2066a\u2069", "a\u2028b", "\ud800",
+        "\u202egpj.exe\u202c", "\u2066a\u2069", "a\u2028b", "\ud800", "a\u200fb", "a\U000e0041b",
     ],
 )  # fmt: skip
 def test_nothing_that_steers_a_terminal_or_turns_the_writing_is_left(hostile: str) -> None:

@@ -88,7 +88,18 @@ def test_an_edit_that_changed_nothing_and_two_equal_answers_make_no_pair() -> No
     assert records.pairs(one, YES) == []
 
 
-@pytest.mark.parametrize("given", [(False, "A", "MIT"), ("true", "A", "MIT"), (1, "A", "MIT"), (True, " \n", "MIT"), (True, None, "MIT"), (True, "A", "my own")])
+@pytest.mark.parametrize(
+    "given",
+    [
+        (False, "A", "MIT"),
+        ("true", "A", "MIT"),
+        (1, "A", "MIT"),
+        (True, " \n", "MIT"),
+        (True, None, "MIT"),
+        (True, "\udcff\udcfe", "MIT"),
+        (True, "A", "my own"),
+    ],
+)
 def test_anything_short_of_a_yes_a_name_and_a_licence_is_no_consent(given: tuple) -> None:
     with pytest.raises(UserError):
         records.consent(*given)

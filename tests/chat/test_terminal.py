@@ -198,7 +198,11 @@ def test_a_talk_is_saved_with_consent_and_without_it_there_is_no_file(house: Pro
         chat = start(model)
         chat.asks()
         assert "nothing to save" in chat.say("/save")
+        model.finish = "length"
         chat.say("Who was it?")
+        assert "answer 1 breaks off before its end" in chat.say("/save"), "before anybody is asked for consent"
+        model.finish = "stop"
+        chat.say("/retry")
         for answers in (["n"], [""], ["y", ""], ["y", "A. Reader", "my own"], ["y", "\x04"]):
             chat.type("/save\n")
             for question, answer in zip(("[y/N] ", "initials) ", "[CC-BY-4.0] "), answers, strict=False):
@@ -232,7 +236,7 @@ FAILURES = [
     (["Half an"], "", "the server broke off in the middle of its answer"),
     (["Half", {"error": {"message": "out of memory", "code": 500}}], "stop", "gave up: out of memory"),
     ([{"status": 503, "message": "later"}], "stop", "answered with status 503: later"),
-    ([{"status": 401, "message": "who?"}], "stop", "refuses the key: who?"),
+    ([{"status": 401, "message": "who?"}], "stop", "asks for a key, and the environment variable of --api-key-env (DRAMATIS_API_KEY) holds none: who?"),
     ([{"choices": 7}], "stop", "sent what is no answer of a chat model"),
 ]
 
@@ -270,6 +274,12 @@ def test_the_key_comes_from_the_environment(start: Start) -> None:
     assert model.headers[0]["authorization"] == "Bearer sesame"
 
 
+def test_a_key_that_no_header_can_hold_is_refused_and_not_shown(house: Project) -> None:
+    command, environment = [sys.executable, "-m", "tools.chat", "--url", "http://127.0.0.1:9/v1"], {**os.environ, "DRAMATIS_API_KEY": "schl\u00fcssel\nzwei"}
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)
+    assert (done.returncode, done.stderr) == (1, "error: DRAMATIS_API_KEY: expected a key of visible ASCII characters\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -289,7 +299,10 @@ def test_what_cannot_be_started_is_one_sentence(house: Project, arguments: list[
 
 
 def test_a_model_that_fails_the_gate_is_not_started_unless_each_bound_is_forced(house: Project) -> None:
-    house.write("metrics/gate.json", '{"passed": 0, "bounds": 1, "failed": 1, "tuned.empty_rate.value": 0.5, "tuned.empty_rate.max": 0.02}')
+    house.write(
+        "metrics/gate.json",
+        '{"passed": 0, "bounds": 1, "failed": 1, "tuned.empty_rate.value": 0.5, "tuned.empty_rate.max": 0.02, "tuned.empty_rate.passed": 0}',
+    )
 
     def told(*arguments: str) -> str:
         return subprocess.run([sys.executable, "-m", "tools.chat", *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL).stderr

@@ -98,7 +98,9 @@ def test_whoever_goes_away_ends_the_request_to_the_model(page: Served, model: Mo
     with socket.create_connection(("127.0.0.1", page.port), PATIENCE) as line:
         body = json.dumps({"talk": talk(), "speaker": "tuned"}).encode()
         host = f"127.0.0.1:{page.port}"
-        head = f"POST {page.path}answer HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        head = (
+            f"POST {page.path}answer HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
         line.sendall(head.encode() + body)
         while b"One" not in line.recv(1 << 16):
             pass
@@ -127,6 +129,11 @@ def test_what_cannot_be_done_is_refused_in_one_sentence_and_nothing_is_written(h
         status, answer = post(page, what, body)
         assert status == 400 and answer["error"].startswith(told), (what, body, answer)
     assert [path.name for path in (house.folder / "data/gold").iterdir()] == ["sherlock-holmes.jsonl"]
+
+
+def test_a_system_prompt_that_means_harm_is_shown_as_text(page: Served) -> None:
+    status, answer = post(page, "told", {"talk": talk() | {"system": "You are \u202e\x1b[31mnobody."}})
+    assert (status, answer) == (200, {"told": "You are \ufffd\ufffd[31mnobody."})
 
 
 def test_what_is_larger_than_a_talk_is_refused(page: Served) -> None:

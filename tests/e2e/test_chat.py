@@ -41,7 +41,9 @@ def test_base_and_tuned_answer_side_by_side_and_a_good_talk_becomes_gold(clone, 
         browser.call("Input.insertText", text="Good evening, Mr Holmes. Somebody has taken my letters.")
         browser.press("Enter")
         browser.until("document.querySelectorAll('.answer .tools, .answer .failed').length === 2 && !document.querySelector('.caret')")
-        said = browser.run("Object.fromEntries([...document.querySelectorAll('.answer')].map((one) => [one.dataset.speaker, one.querySelector('.said')?.textContent]))")
+        said = browser.run(
+            "Object.fromEntries([...document.querySelectorAll('.answer')].map((one) => [one.dataset.speaker, one.querySelector('.said')?.textContent]))"
+        )
         assert set(said) == {"base", "tuned"} and all(said.values()) and said["base"] != said["tuned"]
         assert browser.run("grown.base.size > 2 && grown.tuned.size > 2"), "the answers came all at once"
         # 24 tokens end in the middle of a sentence: it is mended, and so may be learnt from.

@@ -28,7 +28,7 @@ class Hub:
     agents: set[str] = field(default_factory=set)
     before_blob: Callable[[], None] = lambda: None
     """Called when a large file begins to arrive."""
-    says: dict[str, tuple[int, dict]] = field(default_factory=dict)
+    says: dict[str, tuple[int, dict | str]] = field(default_factory=dict)
     """What it answers, status and body, to a path that ends so, whoever asks."""
 
 
@@ -38,10 +38,11 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: Hub
 
-    def answer(self, status: int, body: dict | None = None) -> None:
-        content = json.dumps(body or {}).encode()
+    def answer(self, status: int, body: dict | str | None = None) -> None:
+        content = body.encode() if isinstance(body, str) else json.dumps(body or {}).encode()
+        error = body.get("error", "") if isinstance(body, dict) else ""
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), "X-Error-Message": (body or {}).get("error", "")}.items():
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(content)), "X-Error-Message": error}.items():
             self.send_header(name, value)
         try:
             self.end_headers()

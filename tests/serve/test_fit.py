@@ -69,6 +69,12 @@ def test_a_config_that_is_none_is_refused(adapter: Path, base: Path, config: obj
     assert "expected an object with the rank as `r`" in refused(adapter, base)
 
 
+@pytest.mark.parametrize("pattern", ["x", ["a"], {"a": "b"}])
+def test_ranks_by_name_that_are_none_are_refused(adapter: Path, base: Path, pattern: object) -> None:
+    (adapter / "adapter_config.json").write_text(json.dumps({"r": 4, "base_model_name_or_path": "models/base", "rank_pattern": pattern}))
+    assert "expected an object of names and ranks" in refused(adapter, base)
+
+
 def test_a_rank_that_the_matrices_have_not_is_refused(adapter: Path, base: Path) -> None:
     (adapter / "adapter_config.json").write_text(json.dumps({"r": 8, "base_model_name_or_path": "models/base"}))
     assert "has matrices of rank 4, adapter_config.json says 8" in refused(adapter, base)
@@ -91,8 +97,9 @@ def test_an_adapter_that_names_another_base_is_refused(adapter: Path, base: Path
 
 
 def test_an_adapter_with_whole_modules_is_refused(adapter: Path, base: Path) -> None:
-    (adapter / "adapter_config.json").write_text(json.dumps({"r": 4, "base_model_name_or_path": "models/base", "modules_to_save": ["lm_head"]}))
-    assert "lm_head" in refused(adapter, base)
+    for modules in (["lm_head"], ["lm_head", 1]):
+        (adapter / "adapter_config.json").write_text(json.dumps({"r": 4, "base_model_name_or_path": "models/base", "modules_to_save": modules}))
+        assert "holds whole modules beside LoRA (['lm_head'" in refused(adapter, base)
 
 
 @pytest.mark.parametrize("name", fit.AS_IS)

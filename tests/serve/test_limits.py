@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import orjson
 import pytest
 
 from tools.serve.limits import CHAT, COMPLETIONS, Limits, Refused, handed_on
@@ -14,7 +15,7 @@ SAMPLING = {"temperature": 0.7, "min_p": 0.05}
 
 def sent(asked: object, path: str = CHAT, seeded: bool = False) -> dict:
     body = asked if isinstance(asked, bytes) else json.dumps(asked).encode()
-    return handed_on(path, body, Limits(tokens=1024, unnamed=512, choices=4), seeded, SAMPLING)
+    return orjson.loads(handed_on(path, body, Limits(tokens=1024, unnamed=512, choices=4), seeded, SAMPLING))
 
 
 def test_a_request_that_names_nothing_gets_the_measured_sampling_and_a_bound() -> None:
@@ -54,12 +55,12 @@ def test_a_seed_is_handed_on_only_to_an_engine_that_stands_it() -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"n": 5}, "n: at least 1 and at most 4 here, found 5"),
-        ({"n": 0}, "n: at least 1"),
-        ({"n": True}, "n: at least 1"),
-        ({"max_tokens": 1025}, "max_tokens: at least 1 and at most 1024 here, found 1025"),
-        ({"max_completion_tokens": 10**30}, "max_completion_tokens: at least 1"),
-        ({"max_tokens": "many"}, "max_tokens: at least 1 and at most 1024 here, found many"),
+        ({"n": 5}, "n: a whole number of at least 1 and at most 4 here, found 5"),
+        ({"n": 0}, "n: a whole number of at least 1"),
+        ({"n": True}, "n: a whole number of at least 1"),
+        ({"max_tokens": 1025}, "max_tokens: a whole number of at least 1 and at most 1024 here, found 1025"),
+        ({"max_completion_tokens": 10**30}, "max_completion_tokens: a whole number of at least 1"),
+        ({"max_tokens": "2"}, "max_tokens: a whole number of at least 1 and at most 1024 here, found '2'"),
         ({"messages": []}, "messages: expected a list"),
         ({"messages": "Hello"}, "messages: expected a list"),
         ({"messages": [{"role": "user"}]}, "content of message 1 is not text"),
@@ -78,6 +79,11 @@ def test_what_passes_a_bound_is_refused_in_a_sentence(changed: dict, said: str) 
 def test_parts_of_text_are_text() -> None:
     parts = [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
     assert sent({**HELLO, "messages": parts})["messages"] == parts
+
+
+def test_what_no_engine_would_read_is_refused_and_ends_in_no_traceback() -> None:
+    with pytest.raises(Refused, match="the body is not for an engine: Recursion"):
+        sent(b'{"messages": [{"role": "user", "content": "Hello"}], "logit_bias": ' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"}")
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"NaN", b'{"n": NaN}', b"[" * 100_000, b"\xff\xfe", b'"x"'])

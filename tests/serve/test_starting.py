@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -13,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from stages.common.errors import UserError
 from stages.evaluate import gate
@@ -46,9 +49,10 @@ def closed(folder: Path) -> None:
     (folder / gate.FILE).write_text(json.dumps(gate.flat(gate.judge([{"metric": "tuned.empty_rate", "max": 0.05}], {"tuned.empty_rate": 0.25}))))
 
 
-@pytest.mark.parametrize("arguments", [[], ["--adapter"], ["--adapter", "mine=models/adapter"]])
+@pytest.mark.parametrize("arguments", [[], ["--adapter"], *(["--adapter", f"mine={way}"] for way in ("models/adapter", "models/../models/adapter", "link"))])
 def test_a_model_that_fails_the_gate_is_not_served(tmp_path: Path, arguments: list[str]) -> None:
     closed(tmp_path)
+    (tmp_path / "link").symlink_to("models/adapter")
     assert "the model fails tuned.empty_rate is 0.25; at most 0.05" in refused(tmp_path, "--port", "0", *arguments)
 
 
@@ -89,14 +93,65 @@ def test_an_adapter_needs_a_name_of_its_own(pair: str) -> None:
         serve.named(["twice=a", "twice=b"])
 
 
+def answering(text: str, status: int = 200) -> web.Application:
+    """A server with this one answer."""
+
+    async def answer(request: web.Request) -> web.Response:
+        assert request.headers["Authorization"] == "Bearer the-clients-key"
+        return web.json_response({"choices": [{"message": {"content": text}}]} if status == 200 else {"error": {"message": text}}, status=status)
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", answer)
+    return app
+
+
+def first_answer_of(app: web.Application, seconds: float = 30) -> None:
+    async def ask() -> None:
+        async with TestServer(app) as server:
+            await serve.first_answer(f"http://127.0.0.1:{server.port}", "merged", "the-clients-key", 8, seconds)
+
+    asyncio.run(ask())
+
+
+@pytest.fixture
+def proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A company's, and nothing listens there."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name, address in (("HTTP_PROXY", "http://127.0.0.1:9"), ("http_proxy", "http://127.0.0.1:9"), ("ALL_PROXY", "socks5://127.0.0.1:9")):
+        monkeypatch.setenv(name, address)
+
+
+def test_the_first_answer_goes_through_no_proxy_and_is_shown_as_text(proxies: None, capsys: pytest.CaptureFixture[str]) -> None:
+    first_answer_of(answering("Good \x1b]0;pwned\x07 day,\n\u202esir."))
+    assert 'to "Good morning.": Good \\x1b]0;pwned\\x07 day, \\u202esir.\n' in capsys.readouterr().out
+
+
+def test_a_first_answer_that_fails_or_never_comes_is_one_sentence() -> None:
+    with pytest.raises(UserError, match="merged gave no first answer: out of memory"):
+        first_answer_of(answering("out of memory", 500))
+
+    async def nothing(request: web.Request) -> web.Response:
+        await asyncio.sleep(5)
+        return web.Response()
+
+    slow = web.Application()
+    slow.router.add_post("/v1/chat/completions", nothing)
+    with pytest.raises(UserError, match="merged gave no first answer in 0.2 s"):
+        first_answer_of(slow, 0.2)
+
+
 @pytest.fixture
 def repository(tmp_path: Path, tiny_base: Path) -> Path:
     """A repository whose lock records a model in models/merged, with an open gate."""
     folder = tmp_path / "repository"
     (folder / "metrics").mkdir(parents=True)
-    (folder / gate.FILE).write_text('{"passed": 1, "bounds": 0, "failed": 0}')
     (folder / "params.yaml").write_text("answer: {seed: 1}\n")
-    (folder / "dvc.yaml").write_text("stages:\n  merge:\n    cmd: cp -r tiny models/merged\n    deps: [tiny]\n    outs: [models/merged]\n")
+    (folder / "open.json").write_text('{"passed": 1, "bounds": 0, "failed": 0}')
+    (folder / "dvc.yaml").write_text(
+        "stages:\n  merge:\n    cmd: cp -r tiny models/merged\n    deps: [tiny]\n    outs: [models/merged]\n"
+        f"  evaluate:\n    cmd: cp open.json {gate.FILE}\n    metrics: [{gate.FILE}: {{cache: false}}]\n"
+    )
     for command in ("git init -q", f"cp -r {tiny_base} tiny", "dvc init -q", "mkdir models", "dvc repro -q"):
         environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
         subprocess.run(command.split(), cwd=folder, env=environment, check=True)
@@ -108,6 +163,11 @@ def test_a_model_that_is_not_the_one_on_record_is_not_served_by_that_ones_figure
     template.chmod(0o644)
     template.write_text("{{ messages }}")
     assert "models/merged is modified: not the model of dvc.lock" in refused(repository, "--port", "0")
+
+
+def test_a_gate_that_somebody_opened_by_hand_is_not_believed(repository: Path) -> None:
+    (repository / gate.FILE).write_text(json.dumps(gate.flat([gate.Bound("tuned.empty_rate", 0.0, max=0.05)])))
+    assert f"{gate.FILE} is modified: not what evaluate wrote for dvc.lock" in refused(repository, "--port", "0")
 
 
 def test_a_model_that_was_not_fetched_is_told_how_to_fetch(repository: Path) -> None:

@@ -3,7 +3,7 @@
     python -m tools.chat                    # in this terminal
     python -m tools.chat --web              # on a page that only this machine and whoever has its address can open
     python -m tools.chat --compare          # the base model answers too, with the same system prompt
-    python -m tools.chat --url http://127.0.0.1:8000/v1    # a server that runs already, its key in the environment variable DRAMATIS_API_KEY
+    DRAMATIS_API_KEY="$(cat .dramatis/api-key)" python -m tools.chat --url http://127.0.0.1:8000/v1    # with `make serve`, or another server
 
 Without --url it starts vLLM with models/merged, if the gate (metrics/gate.json) lets the model pass, and ends it with the chat.
 """
@@ -28,12 +28,20 @@ def main() -> None:
     children.end_with_caller()
     answer, curate, cards = load("answer"), load("curate"), characters.read_all()
     talk = begin(told.character or default(cards, curate["characters"]), cards, curate["curate.user"])
-    key = os.environ.get(told.api_key_env, "").strip() or None if told.url is not None else None
+    key = key_in(told.api_key_env) if told.url is not None else None
     with speaking(told.compare, told.url, key, told.model, told.force) as speakers:
         if told.web:
             web.serve(web.Chat(speakers, cards, talk.character, curate["curate.user"], streaming.sampling(answer), curate), told.port)
         else:
             Terminal(speakers, cards, curate["curate.user"], streaming.sampling(answer), curate, talk).run()
+
+
+def key_in(variable: str) -> str | None:
+    """The key in a variable of the environment, None where it is empty. Raises UserError, in which the key does not stand, where no header could hold it."""
+    key = os.environ.get(variable, "").strip()
+    if not all("!" <= letter <= "~" for letter in key):
+        raise UserError(f"{variable}: expected a key of visible ASCII characters")
+    return key or None
 
 
 def default(cards: Mapping[str, Mapping], chosen: list[str] | None) -> str:

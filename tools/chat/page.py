@@ -57,7 +57,9 @@ def render(known: Mapping[str, Mapping], character: str, user: str, speakers: Se
         talk = begin(name, known, user)
         people[name] = {"name": talk.name, "greeting": talk.greeting, "picture": picture(name) is not None}
     # In ASCII that no name can end: the letters that mean something to HTML are escaped.
-    data = json.dumps({"characters": people, "character": character, "speakers": list(speakers), "thumb": THUMB}).translate({ord(letter): f"\\u{ord(letter):04x}" for letter in "&<>"})
+    data = json.dumps({"characters": people, "character": character, "speakers": list(speakers), "thumb": THUMB}).translate(
+        {ord(letter): f"\\u{ord(letter):04x}" for letter in "&<>"}
+    )
     options = "".join(f'<option value="{text(name)}">{text(one["name"])}</option>' for name, one in people.items())
     compare = '<label class="switch"><input type="checkbox" id="compare"> Base beside tuned</label>' if "base" in speakers else ""
     return f"""<!doctype html>

@@ -31,8 +31,8 @@ def consent(given: object, user: object, license: object) -> Consent:
     if given is not True:
         raise UserError("without consent a talk is neither saved nor exported")
     name = one_line(user) if isinstance(user, str) else ""
-    if not 0 < len(name) <= 100:
-        raise UserError("who wrote the visitor's part? A name or initials, of up to 100 characters, are expected")
+    if not 0 < len(name) <= 100 or "\ufffd" in name:
+        raise UserError("who wrote the visitor's part? A name or initials, of up to 100 characters that can be read, are expected")
     if not isinstance(license, str) or not LICENSE.fullmatch(license):
         raise UserError("under which licence? An SPDX id is expected, as CC-BY-4.0 is one")
     return Consent(name, license)

@@ -39,7 +39,7 @@ def save(talk: Talk, consent: Consent, params: Mapping) -> Saved:
     `params` are those of curate. Raises UserError, and leaves the file as it was, where there is nothing to save or curate would reject it.
     """
     talk = talk.answered
-    _check(talk)
+    check(talk)
     path = FOLDER / f"{talk.character}.talks.jsonl"
     record = gold(talk, consent)
     _check_source(path, talk.character, params)
@@ -49,7 +49,9 @@ def save(talk: Talk, consent: Consent, params: Mapping) -> Saved:
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from None
     left_out = [
-        f"params.yaml: {name} leaves {one} out" for name, one in (("characters", talk.character), ("curate.use", "gold")) if params[name] and one not in params[name]
+        f"params.yaml: {name} leaves {one} out"
+        for name, one in (("characters", talk.character), ("curate.use", "gold"))
+        if params[name] and one not in params[name]
     ]
     return Saved(path, line, left_out[0] if left_out else None)
 
@@ -68,13 +70,15 @@ def _add(path: Path, record: Mapping) -> int:
     return len(lines) + 1
 
 
-def _check(talk: Talk) -> None:
+def check(talk: Talk) -> None:
     """Raise UserError where the talk is no example to learn from yet."""
     if not talk.exchanges:
         raise UserError("nothing was said yet: there is nothing to save")
     for number, one in enumerate(talk.exchanges, start=1):
         if not one.answers[one.taken].whole:
-            raise UserError(f"answer {number} breaks off before its end, and so would what learns from it: edit it, or try again")
+            raise UserError(
+                f"answer {number} breaks off before its end, and so would what learns from it: take back what came after, then edit it or try again"
+            )
 
 
 def _check_source(path: Path, character: str, params: Mapping) -> None:
@@ -82,7 +86,9 @@ def _check_source(path: Path, character: str, params: Mapping) -> None:
     for entry in params["curate.sources"]:
         if path.is_relative_to(entry["path"]) and entry["kind"] == "gold" and entry.get("character", character) == character:
             return
-    raise UserError(f"params.yaml: curate.sources names no folder with {path}; expected {{path: {FOLDER}, kind: gold, license: {license_of(params)}}} among them")
+    raise UserError(
+        f"params.yaml: curate.sources names no folder with {path}; expected {{path: {FOLDER}, kind: gold, license: {license_of(params)}}} among them"
+    )
 
 
 def _check_admission(path: Path, talk: Talk, record: Mapping, params: Mapping) -> None:

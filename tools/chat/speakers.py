@@ -21,9 +21,7 @@ CACHE = 1  # GiB of keys and values for each of two servers on a CPU: one reader
 
 
 @contextmanager
-def speaking(
-    compare: bool, url: str | None, key: str | None = None, model: str | None = None, forced: Collection[str] = ()
-) -> Iterator[dict[str, Speaker]]:
+def speaking(compare: bool, url: str | None, key: str | None = None, model: str | None = None, forced: Collection[str] = ()) -> Iterator[dict[str, Speaker]]:
     """Yield the Speaker of "tuned", and with `compare` of "base", ready to answer.
 
     With `url`, the OpenAI base URL of a running server, they are models there: "tuned" is `model`, else the one that is not called "base". Without it,
@@ -65,6 +63,8 @@ def _started(compare: bool) -> Iterator[dict[str, Speaker]]:
     (stages/answer/speakers.py), two servers."""
     fit.whole(MERGED)
     on_record.refuse(MERGED)
+    if compare and not (UNTRAINED / "manifest.json").is_file():
+        raise UserError(f"{UNTRAINED}: not here, and it is to answer beside the tuned model; `dvc pull {UNTRAINED}` fetches it, `dvc repro base` makes it")
     template, seed = MERGED / "chat_template.jinja", secrets.randbelow(2**31)  # each chat by other chances: nothing is measured here
     untrained = base_models.weights_folder(UNTRAINED) if compare else None
     if untrained and environments.has_gpu():

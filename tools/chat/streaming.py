@@ -84,7 +84,8 @@ async def _asking(speaker: Speaker) -> AsyncIterator[openai.AsyncOpenAI]:
 
 def _why(speaker: Speaker, error: openai.APIError) -> str:
     if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-        return f"{speaker.url} refuses the key: {_short(chat_api.said(error))}"
+        refusal = "refuses the key" if speaker.key else "asks for a key, and the environment variable of --api-key-env (DRAMATIS_API_KEY) holds none"
+        return f"{speaker.url} {refusal}: {_short(chat_api.said(error))}"
     if isinstance(error, openai.APIStatusError):
         return f"{speaker.url} answered with status {error.status_code}: {_short(chat_api.said(error))}"
     if isinstance(error, openai.APIConnectionError):

@@ -112,9 +112,7 @@ class Talk:
     def turns(self) -> list[dict[str, str]]:
         """ShareGPT: human and gpt in turn, the answers as they were taken and edited."""
         return [
-            {"from": who, "value": words}
-            for one in self.answered.exchanges
-            for who, words in (("human", one.asked), ("gpt", one.answers[one.taken].words))
+            {"from": who, "value": words} for one in self.answered.exchanges for who, words in (("human", one.asked), ("gpt", one.answers[one.taken].words))
         ]
 
     def _last(self, exchange: Exchange) -> Talk:

@@ -218,6 +218,7 @@ class Terminal:
         exchanges = len(self.talk.answered.exchanges)
         if not exchanges:
             raise UserError("nothing was said yet: there is nothing to save")
+        saving.check(self.talk.answered)
         self._note(
             f"This keeps the talk ({exchanges} exchange{'s' if exchanges > 1 else ''}, as the answers stand now) under {saving.FOLDER}, from where others of the "
             "project read it and models learn from it. Leave out what names a living person.",
@@ -236,7 +237,10 @@ class Terminal:
             self._note("Not saved.")
             return
         done = saving.save(self.talk, consent(may, user, license), self.params)
-        self._note(f"Saved: {done.path}:{done.line}. " + (f"{done.why_not}: put it in, or the run passes the talk over." if done.why_not else "`dvc repro` trains on it."))
+        self._note(
+            f"Saved: {done.path}:{done.line}. "
+            + (f"{done.why_not}: put it in, or the run passes the talk over." if done.why_not else "`dvc repro` trains on it.")
+        )
 
     def _name(self, name: str) -> None:
         self.console.print()

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from stages.common.errors import UserError
 from tools.chat import page, records, saving, streaming
+from tools.chat.plain import plain
 from tools.chat.streaming import Speaker, Unanswered
 from tools.chat.talk import Talk, read
 from tools.serve.front import quiet
@@ -79,7 +80,9 @@ def application(chat: Chat) -> web.Application:
     app = web.Application(client_max_size=LARGEST, middlewares=[_guard])
     # aiohttp asks each route in turn whether the path is its own; who guesses the token byte by byte would have to see nanoseconds of that.
     root = f"/{chat.token}"
-    app.router.add_get(f"{root}/", lambda _: _text(page.render(chat.cards, chat.character, chat.user, list(chat.speakers), saving.license_of(chat.params)), "text/html"))
+    app.router.add_get(
+        f"{root}/", lambda _: _text(page.render(chat.cards, chat.character, chat.user, list(chat.speakers), saving.license_of(chat.params)), "text/html")
+    )
     app.router.add_get(f"{root}/page.css", lambda _: _text(page.style(), "text/css"))
     app.router.add_get(f"{root}/page.js", lambda _: _text(page.script(), "text/javascript"))
     app.router.add_get(f"{root}/icon.svg", lambda _: _text(page.ICON, "image/svg+xml"))
@@ -149,7 +152,7 @@ async def _answer(request: web.Request, chat: Chat) -> web.StreamResponse:
 async def _told(request: web.Request, chat: Chat) -> web.Response:
     """What the model is told before the talk as it stands."""
     talk = _talk(await _body(request), chat)
-    return web.json_response({"told": talk.told([turn["value"] for turn in talk.turns])})
+    return web.json_response({"told": plain(talk.told([turn["value"] for turn in talk.turns]))})
 
 
 async def _save(request: web.Request, chat: Chat) -> web.Response:

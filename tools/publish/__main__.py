@@ -52,8 +52,12 @@ def main() -> None:
         raise UserError(f"{folder} is there already, and no folder: move it away")
     forced = gate.refuse(asked.force)
     measured_here()
-    if asked.tag and (changed := said("git", "status", "--porcelain", "--untracked-files=no")):
-        raise UserError(f"uncommitted changes ({changed.splitlines()[0].split()[-1]}): commit first, for a version is a commit's")
+    if asked.upload:
+        os.environ.update(environments.SILENCE)  # before the hub's library reads it
+        from tools.publish import hub
+
+        hub.token(asked.upload)
+    registered = bool(asked.tag) and is_registered(asked.name, asked.tag)
     written(asked.name, forced, folder)
     print(
         f"{folder}: {len((folder / SUMS).read_text().splitlines())} files and their hashes, {sum(path.stat().st_size for path in folder.iterdir()) / 1e6:,.0f} MB"
@@ -61,13 +65,11 @@ def main() -> None:
     for bound in forced:
         print(f"forced: {bound.told}")
     if asked.tag:
-        print(said("gto", "register", asked.name, "--version", asked.tag).splitlines()[0])
-        print("`git push --tags` and `dvc push` hand it to others")
+        if not registered:
+            said("gto", "register", asked.name, "--version", asked.tag)
+        print(f"git tag {asked.name}@{asked.tag}: `git push --tags` and `dvc push` hand it to others")
     if asked.upload:
-        os.environ.update(environments.SILENCE)  # before the hub's library reads it
-        from tools.publish.hub import upload
-
-        print(upload(folder, asked.upload, asked.public))
+        print(hub.upload(folder, asked.upload, asked.public))
 
 
 def measured_here() -> None:
@@ -75,6 +77,17 @@ def measured_here() -> None:
     found = json.loads(said("dvc", "status", "--json", *MEASURED))
     if found:
         raise UserError(f"{', '.join(sorted(found))}: not as in dvc.lock (`dvc status`): the figures are of another model. Run `dvc repro` first")
+
+
+def is_registered(name: str, version: str) -> bool:
+    """Whether this commit has the version already. Raises UserError where it cannot get it: another commit has it, or there are changes that no commit has."""
+    if changed := said("git", "status", "--porcelain", "--untracked-files=no"):
+        raise UserError(f"uncommitted changes ({changed.splitlines()[0].split()[-1]}): commit first, for a version is a commit's")
+    tag = f"{name}@{version}"
+    here = tag in said("git", "tag", "--points-at", "HEAD").splitlines()
+    if not here and said("git", "tag", "--list", tag):
+        raise UserError(f"{tag} is another commit's already (`git log {tag}`): a version never moves; choose the next one")
+    return here
 
 
 def written(name: str, forced: Sequence[gate.Bound], folder: Path) -> None:

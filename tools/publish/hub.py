@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -21,16 +22,23 @@ def upload(folder: Path, repository: str, public: bool) -> str:
 
     What has arrived is not sent again: an upload that broke off is repeated by the same command. Raises UserError, in which the token never stands.
     """
-    if not HUB.fullmatch(repository):
-        raise UserError(f"--upload {repository}: expected ORG/NAME, a model's id on the hub")
-    token = os.environ.get(TOKEN)
-    if not token:
-        raise UserError(f"--upload {repository}: {TOKEN} is not set; make a token that may write (https://huggingface.co/settings/tokens) and export it")
-    hub = HfApi(token=token)
+    secret = token(repository)
+    hub = HfApi(token=secret)
     try:
         return commit(hub, folder, repository, public)
+    except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+        raise UserError(f"{repository} at {hub.endpoint}: answers as no hub does ({type(error).__name__}); HF_ENDPOINT names the hub") from None
     except (HfHubHTTPError, httpx2.HTTPError, OSError, RuntimeError, ValueError) as error:
-        raise UserError(f"{repository} at {hub.endpoint}: {why(error)}".replace(token, "***")) from None
+        raise UserError(f"{repository} at {hub.endpoint}: {why(error)}".replace(secret, "***")) from None
+
+
+def token(repository: str) -> str:
+    """The token to upload with. Raises UserError where there is none, or `repository` is no id of a model's."""
+    if not HUB.fullmatch(repository):
+        raise UserError(f"--upload {repository}: expected ORG/NAME, a model's id on the hub")
+    if not (found := os.environ.get(TOKEN)):
+        raise UserError(f"--upload {repository}: {TOKEN} is not set; make a token that may write (https://huggingface.co/settings/tokens) and export it")
+    return found
 
 
 def commit(hub: HfApi, folder: Path, repository: str, public: bool) -> str:

@@ -21,10 +21,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import openai
 from aiohttp import web
 
-from stages.common import base_models, characters, environments, inference_server
-from stages.common.errors import UserError, run
+from stages.common import base_models, characters, chat_api, environments, inference_server
+from stages.common.errors import UserError, printable, run
 from stages.common.params import read_yaml
 from stages.evaluate import gate
 from tools.serve import api_key, fit, on_record
@@ -48,7 +49,7 @@ def main() -> None:
             asyncio.run(served(at, asked.engine.rstrip("/"), asked.engine_key, key, limits, None))
             return
         adapters = named(asked.adapter)
-        if asked.adapter is None or ADAPTER in adapters.values():
+        if asked.adapter is None or any(folder.resolve() == ADAPTER.resolve() for folder in adapters.values()):
             for bound in gate.refuse(asked.force):
                 print(f"forced: {bound.told}")
             on_record.refuse(ADAPTER if adapters else MERGED)
@@ -138,7 +139,7 @@ async def served(at: socket.socket, address: str, engine_key: str | None, key: s
         if key is not None:
             print(f"key: {api_key.where()}")
         if started:
-            await first_answer(url, started.names[-1], key, min(48, limits.tokens))
+            await first_answer(url, started.names[-1], key, min(48, limits.tokens), limits.silence)
         while not stop.is_set():
             if started and started.ended():
                 raise UserError("the model's engine is gone")  # `starting` says how it ended
@@ -149,17 +150,21 @@ async def served(at: socket.socket, address: str, engine_key: str | None, key: s
     print("stopped")
 
 
-async def first_answer(url: str, model: str, key: str | None, tokens: int) -> None:
-    """Ask as a client does, and show what was said."""
-    from openai import AsyncOpenAI
-
+async def first_answer(url: str, model: str, key: str | None, tokens: int, seconds: float) -> None:
+    """Ask as a client does, and show what was said. Raises UserError where there is no answer in so many seconds."""
     params = read_yaml("params.yaml")
     cards = characters.read_all()
     name = next((name for name in params["characters"] or cards if name in cards), next(iter(cards)))
     messages = [{"role": "system", "content": characters.system_prompt(cards[name], params["curate"]["user"])}, {"role": "user", "content": "Good morning."}]
-    async with AsyncOpenAI(base_url=f"{url}/v1", api_key=key or "none") as client:
-        answer = await client.chat.completions.create(model=model, messages=messages, max_tokens=tokens)
-    print(f'{model}, as {cards[name]["name"]}, to "Good morning.": {" ".join((answer.choices[0].message.content or "").split())}', flush=True)
+    try:
+        async with asyncio.timeout(seconds), chat_api.client(f"{url}/v1", key or "none", 1, seconds, direct=True) as client:
+            answer = await client.chat.completions.create(model=model, messages=messages, max_tokens=tokens)
+    except TimeoutError:
+        raise UserError(f"{model} gave no first answer in {seconds:g} s") from None
+    except openai.APIError as error:
+        raise UserError(f"{model} gave no first answer: {chat_api.said(error) if isinstance(error, openai.APIStatusError) else error.message}") from None
+    words = " ".join((answer.choices[0].message.content or "").split())
+    print(printable(f'{model}, as {cards[name]["name"]}, to "Good morning.": {words}'), flush=True)
 
 
 def leave(number: int, frame: object) -> None:

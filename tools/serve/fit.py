@@ -80,7 +80,10 @@ def adapter_fits(adapter: Path, base: Path, weights: Path) -> None:
     if named not in ("models/base", reference):
         raise UserError(f"{adapter}: trained on {named}, and models/base is {reference}")
     if config.get("modules_to_save"):
-        raise UserError(f"{adapter}: holds whole modules beside LoRA ({', '.join(config['modules_to_save'])}), which vLLM does not serve: merge it")
+        raise UserError(f"{adapter}: holds whole modules beside LoRA ({config['modules_to_save']}), which vLLM does not serve: merge it")
+    patterns = config.get("rank_pattern") or {}
+    if not isinstance(patterns, dict) or not all(isinstance(rank, int) for rank in patterns.values()):
+        raise UserError(f"{adapter}/adapter_config.json: rank_pattern is {json.dumps(patterns)}; expected an object of names and ranks")
     if (adapter / "axolotl.yaml").is_file() and read_yaml(adapter / "axolotl.yaml").get("adapter") == "qlora":
         raise UserError(
             f"{adapter}: a QLoRA, which belongs to the base in 4 bits that its training saw, and not to the one served here: serve the merged model"
@@ -89,7 +92,7 @@ def adapter_fits(adapter: Path, base: Path, weights: Path) -> None:
     pairs = {name.removesuffix(".lora_A.weight") for name in of_adapter if name.endswith(".lora_A.weight")}
     if not pairs:
         raise UserError(f"{adapter}: no LoRA weights (*.safetensors)")
-    ranks = {config["r"], *(config.get("rank_pattern") or {}).values()}
+    ranks = {config["r"], *patterns.values()}
     for pair in sorted(pairs):
         if (rank := of_adapter[f"{pair}.lora_A.weight"][0]) not in ranks:
             raise UserError(f"{adapter}: {pair.removeprefix('base_model.model.')} has matrices of rank {rank}, adapter_config.json says {config['r']}")

@@ -43,12 +43,12 @@ def application(engine: str, engine_key: str | None, key: str | None, limits: Li
             return error(504 if isinstance(broken, TimeoutError) else 502, "the model's engine does not answer")
 
     async def answered(request: web.Request) -> web.StreamResponse:
-        body = None
+        body, kind = None, {"Content-Type": JSON}
         if request.method == "POST":
             body = handed_on(request.path, await _body(request, limits), limits, seeded, defaults)
         if work.locked():
             raise Refused(429, f"{limits.at_once} requests are in work; try again")
-        async with work, request.app[SESSION].request(request.method, engine + request.path, json=body) as answer:
+        async with work, request.app[SESSION].request(request.method, engine + request.path, data=body, headers=kind) as answer:
             if answer.content_type != "text/event-stream":
                 return web.Response(body=await answer.read(), status=answer.status, content_type=answer.content_type)
             return await _streamed(request, answer, limits)

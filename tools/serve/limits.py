@@ -50,8 +50,8 @@ class Refused(Exception):
         self.status = status
 
 
-def handed_on(path: str, body: bytes, limits: Limits, seeded: bool, defaults: Mapping[str, float]) -> dict:
-    """The request as the engine gets it: known fields, within the limits, the sampling of `defaults` where the client names none.
+def handed_on(path: str, body: bytes, limits: Limits, seeded: bool, defaults: Mapping[str, float]) -> bytes:
+    """The request as the engine gets it, in JSON: known fields, within the limits, the sampling of `defaults` where the client names none.
 
     Raises Refused (400) where it is no JSON object, where a bound is passed, or a message holds more than text (an engine would fetch a picture's address).
     """
@@ -73,13 +73,16 @@ def handed_on(path: str, body: bytes, limits: Limits, seeded: bool, defaults: Ma
         _only_text(request.get("messages"))
     elif not isinstance(request.get("prompt"), str):
         raise Refused(400, "prompt: expected a text; several prompts are several requests")
-    return request
+    try:
+        return orjson.dumps(request)
+    except orjson.JSONEncodeError as error:
+        raise Refused(400, f"the body is not for an engine: {error}") from None  # nested hundreds of levels deep
 
 
 def _bounded(request: Mapping, name: str, most: int) -> None:
     value = request.get(name, 1)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise Refused(400, f"{name}: at least 1 and at most {most} here, found {str(value)[:40]}")
+        raise Refused(400, f"{name}: a whole number of at least 1 and at most {most} here, found {value!r:.40}")
 
 
 def _only_text(messages: object) -> None:
