@@ -164,6 +164,17 @@ def test_another_server_on_the_port_that_knows_the_same_model_is_never_taken_for
         assert {sent.body["model"] for sent in foreign.requests} & {"base", "adapter"} == set() != foreign.requests
 
 
+@pytest.mark.parametrize(("ended_by", "kept"), [(KeyboardInterrupt(), 0), (SystemExit(143), 0), (UserError("it failed"), 1), (None, 0)])
+def test_the_log_stays_only_where_something_failed(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_by: BaseException | None, kept: int
+) -> None:
+    monkeypatch.setenv("DRAMATIS_STATE", str(tmp_path / "state"))
+    with pytest.raises(type(ended_by)) if ended_by else nullcontext(), inference_server.starting(base, "base", Path("chat_template.jinja"), 11):
+        if ended_by:
+            raise ended_by
+    assert len(list((tmp_path / "state/logs").glob("vllm-*.log"))) == kept
+
+
 def test_every_core_that_this_process_may_use_is_bound_on_a_cpu() -> None:
     cores = {int(core) for core in inference_server.cpu_settings(2)["VLLM_CPU_OMP_THREADS_BIND"].split(",")}
     assert cores == os.sched_getaffinity(0)
