@@ -297,7 +297,8 @@ def test_the_experiments_of_a_real_repository_are_read_drawn_and_told(tmp_path: 
     (tmp_path / "stage.py").write_text(STAGE)
     (tmp_path / "params.yaml").write_text("lora_r: 16\nsplit: {train_limit: null}\nevaluate: {confidence: 0.95}\n")
     (tmp_path / "dvc.yaml").write_text(
-        "stages:\n  evaluate:\n    cmd: mkdir -p metrics && python stage.py\n    params: [lora_r, split.train_limit, evaluate.confidence]\n"
+        "stages:\n  train:\n    cmd: cp params.yaml model\n    params: [lora_r]\n    outs: [model]\n"
+        "  evaluate:\n    cmd: mkdir -p metrics && python stage.py\n    deps: [model]\n    params: [lora_r, split.train_limit, evaluate.confidence]\n"
         "    metrics:\n" + "".join(f"    - {path}: {{cache: false}}\n" for path in (EVALUATE, SPLIT))
     )
     for command in ("git init -q -b main", "dvc init -q", "dvc repro -q", "git add -A", "git commit -qm start"):
@@ -306,6 +307,8 @@ def test_the_experiments_of_a_real_repository_are_read_drawn_and_told(tmp_path: 
     for name, setting in (("few", "split.train_limit=30"), ("some", "split.train_limit=60"), ("thin", "lora_r=4")):
         run("dvc", "exp", "run", "-q", "-n", name, "-S", setting)
         run("git", "checkout", "-q", "-f", "main")
+    run("dvc", "exp", "run", "-q", "-n", "halfway", "-S", "lora_r=64", "train")  # its metrics are those that git has, of rank 16
+    run("git", "checkout", "-q", "-f", "main")
 
     said = told("tuned.perplexity", "--over", "split.train_limit").stdout.splitlines()
     assert [line.split() for line in said[1:4]] == [
@@ -316,7 +319,9 @@ def test_the_experiments_of_a_real_repository_are_read_drawn_and_told(tmp_path: 
     assert said[5].startswith("Is another 500 chats worth it? Yes") and said[-1] == "reports/sweep.html"
     assert "thin (lora_r=4)" in "\n".join(said)
     assert (tmp_path / "reports/sweep.html").read_text(encoding="utf-8").count('class="point"') == 3
-    assert "lora_r=4" in told("tuned.perplexity", "--over", "lora_r", "--out", "rank.html").stdout and (tmp_path / "rank.html").exists()
+    ranks = told("tuned.perplexity", "--over", "lora_r", "--out", "rank.html").stdout
+    assert [line.split()[0] for line in ranks.splitlines()[1:3]] == ["4", "16"] and (tmp_path / "rank.html").exists()
+    assert "Left out, for metrics/evaluate.json is not theirs but that of what they began from: halfway." in ranks
     run("git", "commit", "-q", "--allow-empty", "-m", "the winner")
     assert "no experiment with metrics" in told("tuned.perplexity", "--over", "split.train_limit", status=1).stderr
     assert told("tuned.perplexity", "--over", "split.train_limit", "--rev", "HEAD~1").stdout.splitlines()[5] == said[5]
@@ -331,5 +336,5 @@ def test_what_failed_or_waits_in_the_queue_is_no_point_and_the_workspace_neither
     waiting = {"rev": "b" * 40, "name": None, "data": {"metrics": {}, "params": {}}, "experiments": None}
     failed = {"rev": "c" * 40, "name": "failed", "data": None, "error": {"msg": "x", "type": "y"}}
     head = {"rev": "a" * 40, "name": None, "data": done, "experiments": [{"revs": [waiting]}, {"revs": [failed]}, {"revs": None}]}
-    (found,) = parsed([{"rev": "workspace", "data": done, "experiments": None}, head])
+    (found,) = parsed([{"rev": "workspace", "data": done, "experiments": None}, head], lambda revision: {})
     assert found == Experiment("aaaaaaa", {"train.keep": "best"}, {EVALUATE: {"tuned.perplexity": 50.0}}, None)

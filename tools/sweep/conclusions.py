@@ -67,6 +67,7 @@ def _more_chats(found: Sweep, better: str | None, more: int, floor: Floor) -> Co
         f"That is extrapolation, to {then / now:.1f} times the largest number that was tried: a learning curve is close to a power law (Hestness et al. 2017), straight against "
         "the logarithm over a small range, and somewhere it flattens; no experiment here has seen where."
     )
+    ends = "A rate ends at 0 and at 1, which no line knows." if found.metric.endswith("_rate") and (there.lower < 0 or there.upper > 1) else ""
     scatter = (
         f"The points scatter {trend.widened:.1f} times as far from the line as their intervals say, and its interval is widened by that."
         if trend.widened > 1.05
@@ -77,7 +78,7 @@ def _more_chats(found: Sweep, better: str | None, more: int, floor: Floor) -> Co
         NO: f"at most {_most(change, better):.3g} would be gained{', which training seeds alone make' if floor.seeds and _most(change, better) > 0 else ''}, if the trend goes on",
         OPEN: _open(found, change, better),
     }[verdict]
-    return Conclusion(f"{question} {verdict.capitalize()}: {why}.", tuple(filter(None, (ahead, far, scatter, guide))), trend, then)
+    return Conclusion(f"{question} {verdict.capitalize()}: {why}.", tuple(filter(None, (ahead, far, ends, scatter, guide))), trend, then)
 
 
 def _witnesses(found: Sweep) -> tuple[list[int], list[Estimate]]:
@@ -132,6 +133,10 @@ def _cautions(found: Sweep, better: str | None, floor: Floor) -> Iterator[str]:
         yield (
             f"These experiments were measured on different test chats, so their figures cannot be compared: with other sources other chats are held out. "
             f"{found.metric}.gold or another kind's own figure, where evaluate has it, is taken on the same chats."
+        )
+    if found.unmeasured:
+        yield (
+            f"Left out, for {found.file} is not theirs but that of what they began from: {', '.join(found.unmeasured)}. They still run (`dvc queue status`), or were not run as far as that."
         )
     if found.others:
         names = "; ".join(f"{name} ({', '.join(differing)})" for name, differing in found.others.items())

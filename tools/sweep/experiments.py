@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from tools.commands import said
+from tools.sweep.own import foreign
 
 TEST = "data/splits/test.jsonl"
 
@@ -23,15 +26,22 @@ class Experiment:
     """By file (metrics/NAME.json), then by dotted name."""
     test: str | None
     """The hash of the test chats; None where it is not on record."""
+    foreign: frozenset[str] = frozenset()
+    """The files of `metrics` that are not its own (tools/sweep/own.py)."""
 
 
 def read(commit: str) -> list[Experiment]:
     """A commit and the experiments that began from it, those that have metrics. Raises UserError where DVC cannot tell them."""
-    return list(parsed(json.loads(said("dvc", "exp", "show", "--json", f"--rev={commit}"))))
+    return list(parsed(json.loads(said("dvc", "exp", "show", "--json", f"--rev={commit}")), locked))
 
 
-def parsed(shown: list[dict]) -> Iterator[Experiment]:
-    """From the JSON of `dvc exp show`. The workspace is left out: what is in it is an experiment's, a commit's, or not finished."""
+def locked(revision: str) -> Mapping:
+    """The dvc.lock of a revision."""
+    return YAML(typ="safe", pure=True).load(said("git", "show", f"{revision}:./dvc.lock")) or {}
+
+
+def parsed(shown: list[dict], lock: Callable[[str], Mapping]) -> Iterator[Experiment]:
+    """From the JSON of `dvc exp show`, and the dvc.lock of each revision. The workspace is left out: what is in it is an experiment's, a commit's, or not finished."""
     for commit in shown:
         if commit["rev"] != "workspace":
             for one in [commit, *(group["revs"][0] for group in commit.get("experiments") or [] if group.get("revs"))]:
@@ -39,7 +49,8 @@ def parsed(shown: list[dict]) -> Iterator[Experiment]:
                 metrics = {path: dict(_numbers(file.get("data"))) for path, file in (data.get("metrics") or {}).items()}
                 if any(metrics.values()):
                     params = (data.get("params") or {}).get("params.yaml", {}).get("data") or {}
-                    yield Experiment(one.get("name") or one["rev"][:7], dict(_leaves(params)), metrics, ((data.get("outs") or {}).get(TEST) or {}).get("hash"))
+                    test = ((data.get("outs") or {}).get(TEST) or {}).get("hash")
+                    yield Experiment(one.get("name") or one["rev"][:7], dict(_leaves(params)), metrics, test, foreign(lock(one["rev"]), params))
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:

@@ -45,6 +45,8 @@ class Sweep:
     confidence: float
     points: Sequence[Point]
     others: Mapping[str, Sequence[str]]
+    unmeasured: Sequence[str] = ()
+    """Experiments whose figures are not their own yet: they run, or ended before the metric's stage."""
 
     @property
     def by_chats(self) -> bool:
@@ -71,8 +73,11 @@ def sweep(experiments: Sequence[Experiment], asked: str, over: str, where: Mappi
     for name in (over, *where):
         _check_parameter(experiments, name)
     chosen = [one for one in experiments if all(one.params.get(name) == value for name, value in where.items())]
-    told = {one.name: figures for one in chosen if (figures := _figures(one, file, metric))}
+    unmeasured = [one.name for one in chosen if file in one.foreign]
+    told = {one.name: figures for one in chosen if file not in one.foreign and (figures := _figures(one, file, metric))}
     chosen = [one for one in chosen if one.name in told]
+    if unmeasured and len(chosen) < 2:
+        raise UserError(f"{file} of {', '.join(unmeasured)} is not theirs: they still run (`dvc queue status`), or were not run as far as that")
     if not chosen:
         raise UserError(f"no experiment with {', '.join(f'{name}={shown(value)}' for name, value in where.items())} has {metric}")
     groups: dict[str, list[Experiment]] = {}
@@ -87,7 +92,7 @@ def sweep(experiments: Sequence[Experiment], asked: str, over: str, where: Mappi
     if len(points) < 2:
         raise UserError(f"{over} made no difference: {len(alike)} experiments with {len(values)} values of it are one run, on {points[0].chats} training chats")
     others = {one.name: _differing(alike[0], one, over) for one in chosen if one not in alike}
-    found = Sweep(file, metric, over, alike[0].params.get("evaluate.confidence", 0.95), points, others)
+    found = Sweep(file, metric, over, alike[0].params.get("evaluate.confidence", 0.95), points, others, unmeasured)
     return replace(found, points=sorted(points, key=lambda point: _place(found, point)))
 
 
