@@ -258,10 +258,23 @@ def test_it_is_known_which_way_is_better(file: str, metric: str, better: str | N
 def test_the_terminal_leaves_out_what_is_the_same_and_what_a_single_character_says_again() -> None:
     figures = interval("tuned.perplexity", 50, 3) | interval("h.tuned.perplexity", 50, 3) | interval("tuned.empty_rate", 0.1, 0.1)
     other = figures | interval("tuned.perplexity", 40, 3) | interval("h.tuned.perplexity", 40, 3)
-    lines = told("a", "b", rows(side("a", figures), side("b", other), {"tuned.perplexity": RATIO, "h.tuned.perplexity": RATIO}, 0, {}, 0.95), [], [], None, 0)
+    lines = told(
+        "a", "b", rows(side("a", figures), side("b", other), {"tuned.perplexity": RATIO, "h.tuned.perplexity": RATIO}, 0, {}, 0.95), [], [], ["b"], None, 0
+    )
     assert lines[0] == "b against a: of 2 metrics 1 better, 0 worse, of 1 nobody can tell."
-    assert lines[2].split() == "better tuned.perplexity 50 -> 40 x0.8 (0.7 to 0.9) [lower is better; bootstrap, n = 40]".split()
-    assert lines[3:] == ["The same on both sides: 1 (--json has all)."]
+    assert lines[1] == "Not b's own figures: it still runs (`dvc queue status`), or was not run as far as evaluate."
+    assert lines[3].split() == "better tuned.perplexity 50 -> 40 x0.8 (0.7 to 0.9) [lower is better; bootstrap, n = 40]".split()
+    assert lines[4:] == ["The same on both sides: 1 (--json has all)."]
+
+
+def test_figures_that_are_not_a_sides_own_are_told_of(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("lora_r: 64\n")
+    lock = {"stages": {"evaluate": {"params": {"params.yaml": {"lora_r": 16}}, "outs": [{"path": "metrics/evaluate.json", "md5": "e"}]}}}
+    (tmp_path / "dvc.lock").write_text(json.dumps(lock))
+    one = side("one", {}, folder=tmp_path)
+    assert not one.measured()
+    (tmp_path / "params.yaml").write_text("lora_r: 16\n")
+    assert one.measured() and side("nowhere", {}, folder=tmp_path / "nowhere").measured()
 
 
 def test_what_differs_and_has_no_better_side_is_listed_apart() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from stages.common.errors import UserError
 from tests.tools.test_sweep import EVALUATE, experiment
-from tools.sweep.own import foreign
+from tools.own_metrics import foreign
 from tools.sweep.points import sweep
 
 PARAMS = {"lora_r": 16, "split": {"limit": None}, "evaluate": {"gate": [{"metric": "x", "max": 1}]}}

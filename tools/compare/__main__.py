@@ -36,13 +36,22 @@ def main() -> None:
         seeds, ranges = noise.read()
         rows, others = judging.rows(a, b, found, seeds, ranges, settings.confidence), judging.unranked(a, b)
         changed = differing(a.params(), b.params())
+        unmeasured = [one.name for one in (a, b) if not one.measured()]
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # piped into `head` it ends without a word, as other commands do
     if asked.json:
         keys = ("file", "metric", "a", "b")
-        document = {"a": a.name, "b": b.name, "parameters": changed, "unpaired": unpaired, "noise_seeds": seeds, "metrics": [asdict(row) for row in rows]}
+        document = {
+            "a": a.name,
+            "b": b.name,
+            "parameters": changed,
+            "unmeasured": unmeasured,
+            "unpaired": unpaired,
+            "noise_seeds": seeds,
+            "metrics": [asdict(row) for row in rows],
+        }
         print(json.dumps(document | {"unranked": [dict(zip(keys, one, strict=True)) for one in others]}, ensure_ascii=False, indent=2))
     else:
-        print(printable("\n".join(told(a.name, b.name, rows, others, changed, unpaired, seeds))))
+        print(printable("\n".join(told(a.name, b.name, rows, others, changed, unmeasured, unpaired, seeds))))
 
 
 def bootstrap(b: sides.Side) -> Bootstrap:
@@ -76,12 +85,15 @@ def tests(a: sides.Side, b: sides.Side, settings: Bootstrap) -> tuple[dict[str, 
         return {}, str(error)
 
 
-def told(a: str, b: str, rows: Sequence[Row], others: Sequence[tuple], changed: Sequence[str], unpaired: str | None, seeds: int) -> list[str]:
+def told(
+    a: str, b: str, rows: Sequence[Row], others: Sequence[tuple], changed: Sequence[str], unmeasured: Sequence[str], unpaired: str | None, seeds: int
+) -> list[str]:
     """The lines for the terminal: what B is better at, what worse, of what nobody can tell, and what else differs."""
     rows = [row for row in rows if not _twin(row, rows)]
     counts = {verdict: sum(row.verdict == verdict for row in rows) for verdict in (BETTER, WORSE, OPEN)}
     lines = [f"{b} against {a}: of {len(rows)} metrics {counts[BETTER]} better, {counts[WORSE]} worse, of {counts[OPEN]} nobody can tell."]
     lines += [f"  {line}" for line in changed]
+    lines += [f"Not {one}'s own figures: it still runs (`dvc queue status`), or was not run as far as evaluate." for one in unmeasured]
     if unpaired:
         lines.append(f"Not paired, so by the two sides' intervals alone: {unpaired}.")
     lines.append(f"Noise floor: {seeds} training seeds." if seeds else f"Noise floor: not measured ({noise.FILE}: python -m benchmarks.noise).")

@@ -15,8 +15,9 @@ from dvc.scm import SCMError, resolve_rev
 
 from stages.common.errors import UserError
 from stages.common.params import read_yaml
+from tools.own_metrics import foreign
 
-WORKSPACE = "workspace"
+WORKSPACE, EVALUATION = "workspace", "metrics/evaluate.json"
 DATA = (
     "data/answers/answers.jsonl",
     "data/answers/plain.jsonl",
@@ -48,10 +49,15 @@ class Side:
 
     def adapter(self) -> str | None:
         """The hash of the trained adapter in dvc.lock, which tells two trainings apart; None where none is on record."""
-        if not (self.folder / "dvc.lock").exists():
-            return None
-        outs = (read_yaml(self.folder / "dvc.lock") or {}).get("stages", {}).get("train", {}).get("outs", [])
+        outs = self._lock().get("stages", {}).get("train", {}).get("outs", [])
         return next((out.get("md5") for out in outs if out["path"] == "models/adapter"), None)
+
+    def measured(self) -> bool:
+        """Whether metrics/evaluate.json is of this side's parameters and models, and not what a commit before it left there."""
+        return EVALUATION not in foreign(self._lock(), self.params())
+
+    def _lock(self) -> dict[str, Any]:
+        return (read_yaml(self.folder / "dvc.lock") or {}) if (self.folder / "dvc.lock").exists() else {}
 
 
 def side(name: str, folder: Path) -> Side:
@@ -67,8 +73,8 @@ def side(name: str, folder: Path) -> Side:
     for path in ("params.yaml", "dvc.lock", "metrics"):
         _bring(files, path, folder)
     metrics = {f"metrics/{path.name}": _flat(path) for path in sorted((folder / "metrics").glob("*.json"))}
-    if "metrics/evaluate.json" not in metrics:
-        raise UserError(f"{name}: has no metrics/evaluate.json; expected a run of the pipeline: `dvc repro`, or `dvc exp run`")
+    if EVALUATION not in metrics:
+        raise UserError(f"{name}: has no {EVALUATION}; expected a run of the pipeline: `dvc repro`, or `dvc exp run`")
     return Side(name, folder, metrics, next((path for path in DATA if not _bring(files, path, folder)), None))
 
 

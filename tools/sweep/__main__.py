@@ -9,6 +9,7 @@ Writes reports/sweep.html and prints the same as a table. Experiments that diffe
 from __future__ import annotations
 
 import argparse
+import signal
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -35,6 +36,7 @@ def main() -> None:
     found = sweep(experiments.read(asked.rev), asked.metric, asked.over, dict(map(setting, asked.where)))
     said = conclude(found, asked.more, floor(found))
     write_text(asked.out, page.page(found, said))
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # piped into `head` it ends without a word, as other commands do
     print("\n".join([*table(found), "", said.headline, *said.sentences, asked.out]))
 
 

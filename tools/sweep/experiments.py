@@ -10,7 +10,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from tools.commands import said
-from tools.sweep.own import foreign
+from tools.own_metrics import foreign
 
 TEST = "data/splits/test.jsonl"
 
@@ -27,7 +27,7 @@ class Experiment:
     test: str | None
     """The hash of the test chats; None where it is not on record."""
     foreign: frozenset[str] = frozenset()
-    """The files of `metrics` that are not its own (tools/sweep/own.py)."""
+    """The files of `metrics` that are not its own (tools/own_metrics.py)."""
 
 
 def read(commit: str) -> list[Experiment]:
