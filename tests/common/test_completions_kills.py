@@ -98,11 +98,12 @@ def test_twenty_kills_lose_no_more_than_was_in_flight_and_change_no_answer(tmp_p
     with QuickEndpoint(0.04) as endpoint:
         for _ in range(kills):
             run = client(endpoint, folder, count, concurrency, folder / "out.json")
-            already = endpoint.seen().requests
+            # By what was asked, not by the clock: on a busy machine no answer may come in 80 ms. Past the first 8 each request follows an answer to another.
+            enough = endpoint.seen().requests + draw.randint(1, 3 * concurrency)
             assert until("asking", run), "all is answered before the last kill: kill sooner"
-            while endpoint.seen().requests == already:
+            while endpoint.seen().requests < enough:
                 time.sleep(0.002)
-            time.sleep(draw.uniform(0.0, 0.08))
+            time.sleep(draw.uniform(0.0, 0.04))
             run.kill()
             run.communicate()
         before = endpoint.seen()
