@@ -17,6 +17,8 @@ from stages.common import forgetting
 from stages.common.forgetting import Forgotten
 
 ROOT = Path(__file__).resolve().parents[2]
+DVC = "/".join((".dvc", "tmp"))  # where DVC keeps its locks and the copies of experiments, in the repository
+COPY = f"{DVC}/exps/standalone/tmp1"
 MARKER = "xyzzy-of-user-seven"
 PIPELINE = """\
 stages:
@@ -111,7 +113,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Repository:
         "state/requests/answer.json",
         "state/train/scratch",
         "state/logs/train.log",
-        "project/.dvc/tmp/exps/standalone/tmp1/data/curated/chats.jsonl",
+        f"project/{COPY}/data/curated/chats.jsonl",
     ):
         file = repository.home / place
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -249,7 +251,7 @@ def test_a_cache_that_other_projects_share_is_told_of_before_the_question(reposi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("place", [".dvc/tmp/rwlock", ".dvc/tmp/exps/standalone/tmp1/.dvc/tmp/rwlock"])
+@pytest.mark.parametrize("place", [f"{DVC}/rwlock", f"{COPY}/{DVC}/rwlock"])
 def test_while_dvc_runs_a_stage_nothing_is_deleted(repository: Repository, place: str) -> None:
     repository.write(place, json.dumps({"write": {"models/adapter": {"pid": os.getpid(), "cmd": "dvc repro"}}}))
     before = repository.holders()
