@@ -86,9 +86,15 @@ def shows(browser: Browser, selector: str) -> list[str]:
     return browser.run(f"[...document.querySelectorAll({json.dumps(selector)})].map((one) => one.textContent)")
 
 
+def asked(browser: Browser, button: str) -> None:
+    """Bring the form of consent up."""
+    click(browser, button)
+    browser.until("document.getElementById('ask').open")
+
+
 def agree(browser: Browser, button: str) -> None:
     """Fill in the form of consent with the keyboard alone."""
-    click(browser, button)
+    asked(browser, button)
     browser.run("document.getElementById('user').value = ''")
     browser.press("Space", "Tab")
     browser.call("Input.insertText", text="A. Reader")
@@ -232,7 +238,7 @@ def test_answers_are_tried_again_edited_liked_and_exported_as_pairs_and_chats(br
 
 def test_a_talk_is_saved_with_consent_which_is_asked_each_time(browser: Browser, scene: Scene) -> None:
     say(browser, "Good evening.")
-    click(browser, "#save")
+    asked(browser, "#save")
     assert browser.run("document.getElementById('agree').disabled")
     browser.press("Tab")
     browser.call("Input.insertText", text="A. Reader")
@@ -244,8 +250,22 @@ def test_a_talk_is_saved_with_consent_which_is_asked_each_time(browser: Browser,
     browser.until(f"document.getElementById('status').textContent.startsWith('Saved: {TALKS}:1.')")
     ((saved),) = scene.house.records(TALKS)
     assert saved["user"] == "A. Reader"
-    click(browser, "#save")
+    asked(browser, "#save")
     assert browser.run("document.getElementById('may').checked") is False
+
+
+def test_nobody_is_asked_for_consent_to_what_cannot_be_kept(browser: Browser, model: Model) -> None:
+    def refuses(button: str, sentence: str) -> None:
+        click(browser, button)
+        browser.until(f"document.getElementById('status').textContent.startsWith({json.dumps(sentence)})")
+        assert not browser.run("document.getElementById('ask').open")
+
+    refuses("#save", "nothing was said yet: there is nothing to save")
+    refuses("#chats", "nothing was said yet: there is nothing to export")
+    model.finish = "length"
+    say(browser, "Who was it?")
+    refuses("#save", "answer 1 breaks off before its end")
+    refuses("#pairs", "no answer was edited")
 
 
 def test_another_prompt_is_told_to_the_model_and_the_cards_comes_back(browser: Browser, model: Model) -> None:

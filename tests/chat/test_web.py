@@ -115,6 +115,7 @@ REFUSED = [
     ("answer", {"talk": talk(), "speaker": "base"}, "no such speaker; expected tuned"),
     ("answer", {"talk": talk(), "speaker": ["tuned"]}, "no such speaker; expected tuned"),
     ("answer", {"talk": talk() | {"exchanges": []}, "speaker": "tuned"}, "nothing was asked"),
+    ("keepable", {"talk": talk(ANSWER), "kind": "told"}, "no such kind; expected save or chats or pairs"),
     ("save", {"talk": talk(ANSWER), "consent": False, "user": "A", "license": "MIT"}, "without consent a talk is neither saved nor exported"),
     ("save", {"talk": talk(ANSWER), "consent": True, "user": "", "license": "MIT"}, "who wrote the visitor's part?"),
     ("save", {"talk": talk(), "consent": True, "user": "A", "license": "MIT"}, "nothing was said yet"),
@@ -129,6 +130,13 @@ def test_what_cannot_be_done_is_refused_in_one_sentence_and_nothing_is_written(h
         status, answer = post(page, what, body)
         assert status == 400 and answer["error"].startswith(told), (what, body, answer)
     assert [path.name for path in (house.folder / "data/gold").iterdir()] == ["sherlock-holmes.jsonl"]
+
+
+def test_whether_a_talk_can_be_kept_is_known_before_consent_is_asked(page: Served) -> None:
+    known = [post(page, "keepable", {"talk": one, "kind": kind}) for one, kind in ((talk(), "save"), (talk(ANSWER), "pairs"), (talk(ANSWER), "save"))]
+    assert [status for status, _ in known] == [200, 200, 200]
+    first, second, third = (answer["why_not"] for _, answer in known)
+    assert first.startswith("nothing was said yet") and second.startswith("no answer was edited") and third is None
 
 
 def test_a_system_prompt_that_means_harm_is_shown_as_text(page: Served) -> None:

@@ -376,7 +376,13 @@ const KEPT = {
 };
 let kind = "save";
 
-function consentTo(what) {
+async function consentTo(what) {
+  try {
+    const { why_not } = await (await post("keepable", { talk, kind: what })).json();
+    if (why_not) return say(why_not);
+  } catch (error) {
+    return say(why(error));
+  }
   kind = what;
   const [title, button, meaning] = KEPT[kind];
   find("what").textContent = title;
@@ -385,6 +391,7 @@ function consentTo(what) {
   find("refused").textContent = "";
   find("may").checked = false; // asked each time
   allow();
+  say("");
   find("ask").showModal();
 }
 

@@ -56,11 +56,12 @@ def pairs(talk: Talk, consent: Consent) -> list[dict]:
     the same with `rl: dpo`, `type: chat_template.default` and `field_messages: prompt`.
     """
     told = {"character": talk.character, **consent.fields}
-    return [
-        {"prompt": talk.prompt(at), "chosen": [_assistant(better)], "rejected": [_assistant(worse)], **told}
-        for at, exchange in enumerate(talk.answered.exchanges)
-        for better, worse in _preferred(exchange)
-    ]
+    return [{"prompt": talk.prompt(at), "chosen": [_assistant(better)], "rejected": [_assistant(worse)], **told} for at, better, worse in preferences(talk)]
+
+
+def preferences(talk: Talk) -> list[tuple[int, str, str]]:
+    """Of each pair: the exchange it belongs to, counted from 0, the better words and the worse."""
+    return [(at, better, worse) for at, exchange in enumerate(talk.answered.exchanges) for better, worse in _preferred(exchange)]
 
 
 def _assistant(words: str) -> dict[str, str]:

@@ -215,10 +215,8 @@ class Terminal:
             self.console.print(Text(f"  {stem}{'  (this talk)' if stem == self.talk.character else ''}"))
 
     def _save(self, _rest: str) -> None:
-        exchanges = len(self.talk.answered.exchanges)
-        if not exchanges:
-            raise UserError("nothing was said yet: there is nothing to save")
         saving.check(self.talk.answered)
+        exchanges = len(self.talk.answered.exchanges)
         self._note(
             f"This keeps the talk ({exchanges} exchange{'s' if exchanges > 1 else ''}, as the answers stand now) under {saving.FOLDER}, from where others of the "
             "project read it and models learn from it. Leave out what names a living person.",

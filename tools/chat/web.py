@@ -89,6 +89,7 @@ def application(chat: Chat) -> web.Application:
     app.router.add_get(f"{root}/picture/{{name}}", lambda request: _picture(request, chat))
     app.router.add_post(f"{root}/answer", lambda request: _answer(request, chat))
     app.router.add_post(f"{root}/told", lambda request: _told(request, chat))
+    app.router.add_post(f"{root}/keepable", lambda request: _keepable(request, chat))
     app.router.add_post(f"{root}/save", lambda request: _save(request, chat))
     app.router.add_post(f"{root}/export", lambda request: _export(request, chat))
     app.on_response_prepare.append(_with_headers)
@@ -155,6 +156,27 @@ async def _told(request: web.Request, chat: Chat) -> web.Response:
     return web.json_response({"told": plain(talk.told([turn["value"] for turn in talk.turns]))})
 
 
+async def _keepable(request: web.Request, chat: Chat) -> web.Response:
+    """Why a talk cannot be saved or exported as it stands, null where it can: nobody is asked for consent to nothing."""
+    value = await _body(request)
+    talk, kind = _talk(value, chat), _one_of(("save", *EXPORTS), value, "kind")
+    try:
+        _check(talk, kind)
+    except UserError as error:
+        return web.json_response({"why_not": str(error)})
+    return web.json_response({"why_not": None})
+
+
+def _check(talk: Talk, kind: str) -> None:
+    """Raise UserError where a talk holds nothing to save or export yet."""
+    if kind == "save":
+        saving.check(talk.answered)
+    elif not talk.turns:
+        raise UserError("nothing was said yet: there is nothing to export")
+    elif kind == "pairs" and not records.preferences(talk):
+        raise UserError("no answer was edited, and none has a thumb up where another to the same words has a thumb down: there is no pair yet")
+
+
 async def _save(request: web.Request, chat: Chat) -> web.Response:
     """Put the talk into data/gold, with consent."""
     value = await _body(request)
@@ -167,11 +189,8 @@ async def _export(request: web.Request, chat: Chat) -> web.Response:
     value = await _body(request)
     talk, kind = _talk(value, chat), _one_of(EXPORTS, value, "kind")
     consent = _consent(value)
-    if not talk.turns:
-        raise UserError("nothing was said yet: there is nothing to export")
+    _check(talk, kind)
     found = EXPORTS[kind](talk, consent)
-    if not found:
-        raise UserError("no answer was edited, and none has a thumb up where another to the same words has a thumb down: there is no pair yet")
     return web.json_response({"name": f"{talk.character}.{kind}.jsonl", "text": "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in found)})
 
 
