@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -78,9 +79,31 @@ def locked(key: Path, wait: bool = True) -> Iterator[int | None]:
 
 @contextmanager
 def scratch(name: str) -> Iterator[Path]:
-    """An empty folder of this run's own in the machine's state, removed when the block ends."""
-    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=state("scratch")) as folder:
-        yield Path(folder)
+    """An empty folder of this run's own in the machine's state, removed when the block ends; before it go those of runs that were killed."""
+    every = state("scratch")
+    with locked(every):  # nobody sees a folder that its run does not hold yet
+        for left in every.iterdir():
+            if (held := _hold(left)) is not None:
+                shutil.rmtree(left, ignore_errors=True)
+                os.close(held)
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=every))
+        mine = _hold(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(mine)
+
+
+def _hold(folder: Path) -> int | None:
+    """A descriptor that locks a folder until it is closed or its process is killed; None where another process holds it."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        return None
+    return held
 
 
 def silent(**extra: str) -> dict[str, str]:

@@ -127,6 +127,28 @@ def test_scratch_is_a_runs_own_and_gone_after_it_even_when_it_fails(checkout: Pa
     assert list((checkout / ".dramatis" / "scratch").iterdir()) == []
 
 
+def test_scratch_of_a_killed_run_goes_with_the_next_and_that_of_a_living_one_stays(checkout: Path) -> None:
+    """kill -9 of merge or answer left a folded model there for ever."""
+    holder = "import sys; from stages.common import environments\nwith environments.scratch(sys.argv[1]) as folder: print(folder, flush=True); sys.stdin.read()"
+    variables = {**os.environ, "DRAMATIS_STATE": str(checkout / ".dramatis")}
+    runs = [
+        subprocess.Popen([sys.executable, "-c", holder, name], cwd=ROOT, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for name in ("killed", "living")
+    ]
+    try:
+        killed, living = (Path(run.stdout.readline().strip()) for run in runs)
+        (killed / "model.safetensors").write_bytes(b"x" * 4096)
+        runs[0].kill()
+        runs[0].wait()
+        assert killed.is_dir() and living.is_dir()
+        with environments.scratch("next") as mine:
+            assert {one for one in mine.parent.iterdir()} == {living, mine}
+    finally:
+        for run in runs:
+            run.kill()
+            run.communicate()
+
+
 SWITCHES = {
     "AXOLOTL_DO_NOT_TRACK": "1",
     "DO_NOT_TRACK": "1",

@@ -52,6 +52,7 @@ def test_base_and_tuned_answer_side_by_side_and_a_good_talk_becomes_gold(clone, 
         browser.call("Input.insertText", text="Then they were worth the taking. Who knew where they lay?")
         browser.run("document.querySelector('[data-do=done]').click()")
         browser.run("document.getElementById('save').click()")
+        browser.until("document.getElementById('ask').open")
         browser.run("document.getElementById('may').click()")
         browser.run("document.getElementById('user').focus()")
         browser.call("Input.insertText", text="A. Reader")
