@@ -15,11 +15,11 @@ repro: setup ## run the pipeline: everything that has changed, and nothing else
 plan: setup ## what the teacher would be asked, and what it would cost; nothing is sent
 	@.venv/bin/python -m tools.plan synthesize
 
-test: setup ## all tests, the real pipeline included
-	.venv/bin/python -m pytest
+test: test-fast ## all tests, the real pipeline included
+	.venv/bin/python -m pytest -m slow
 
 test-fast: setup ## the tests that take no more than seconds each
-	.venv/bin/python -m pytest -m "not slow"
+	.venv/bin/python -m pytest -m "not slow" -n 2
 
 new-character: setup ## lay out a card and a gold file: make new-character NAME="Long John Silver"
 	@.venv/bin/python -m tools.new_character "$$NAME"
