@@ -142,7 +142,7 @@ def test_scratch_of_a_killed_run_goes_with_the_next_and_that_of_a_living_one_sta
         runs[0].wait()
         assert killed.is_dir() and living.is_dir()
         with environments.scratch("next") as mine:
-            assert {one for one in mine.parent.iterdir()} == {living, mine}
+            assert set(mine.parent.iterdir()) == {living, mine}
     finally:
         for run in runs:
             run.kill()
